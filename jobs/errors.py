@@ -1,0 +1,112 @@
+"""Everything that can go wrong, as one tree.
+
+::
+
+    JobsError
+    ├── SettingsError                the environment holds a wrong or unknown setting
+    ├── InvalidJob                   a submit that can never run
+    │   ├── UnknownJobType           no worker announced that type
+    │   └── InvalidParameters        the parameters break the type's schema
+    ├── JobNotFound                  no such job, or it has been purged
+    ├── Conflict
+    │   ├── InvalidTransition        the job's status does not allow the move
+    │   ├── JobIdTaken               the chosen id belongs to a job with another body
+    │   └── IdempotencyKeyReused     the Idempotency-Key came before with another body
+    ├── StoreUnavailable             Redis is down, hung or full
+    ├── JobFailed                    raised by AsyncResult.get() for a Failed job
+    ├── JobError                     raised by a job function: fail with this message
+    └── JobCancelled                 raised inside a job function whose job was cancelled
+"""
+
+from collections.abc import Sequence
+
+
+class JobsError(Exception):
+    """Root of every error of ours."""
+
+
+class SettingsError(JobsError):
+    """One or more settings are wrong; ``problems`` holds one sentence for each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(problems))
+
+
+class InvalidJob(JobsError):
+    """The submit can never run as it stands."""
+
+
+class UnknownJobType(InvalidJob):
+    def __init__(self, job_type: str, known: Sequence[str]) -> None:
+        self.job_type, self.known = job_type, tuple(sorted(known))
+        names = ", ".join(self.known) or "none: no worker has announced any"
+        super().__init__(f"There is no job type {job_type[:100]!r}. Known types: {names}.")
+
+
+class InvalidParameters(InvalidJob):
+    """``errors`` holds one ``(json_pointer, message)`` for each broken rule."""
+
+    def __init__(self, job_type: str, errors: Sequence[tuple[str, str]]) -> None:
+        self.job_type, self.errors = job_type, tuple(errors)
+        super().__init__(f"The parameters do not fit the schema of {job_type!r}.")
+
+
+class JobNotFound(JobsError):
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__("There is no job with this id: it was never submitted here, or has been purged.")
+
+
+class Conflict(JobsError):
+    """The job's present state does not allow what was asked."""
+
+
+class InvalidTransition(Conflict):
+    def __init__(self, job_id: str, current: str, wanted: str) -> None:
+        self.job_id, self.current, self.wanted = job_id, current, wanted
+        super().__init__(f"Job {job_id} is {current}: it cannot be {wanted}.")
+
+
+class JobIdTaken(Conflict):
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"Job {job_id} was submitted before with another body.")
+
+
+class IdempotencyKeyReused(Conflict):
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used before with another body.")
+
+
+class StoreUnavailable(JobsError):
+    """Redis cannot be used; nothing was stored. ``retry_after`` is in whole seconds."""
+
+    def __init__(self, reason: str, retry_after: int = 1) -> None:
+        self.reason, self.retry_after = reason, retry_after
+        super().__init__(f"The job store cannot be reached: {reason}. Nothing was stored; try again.")
+
+
+class JobFailed(JobsError):
+    """What ``AsyncResult.get()`` raises for a Failed job: the job's own error, not its Python class."""
+
+    def __init__(self, error_type: str, message: str) -> None:
+        self.error_type, self.message = error_type, message
+        super().__init__(f"{error_type}: {message}")
+
+
+class JobError(JobsError):
+    """Raise this in a job function to fail the job with a message meant for the caller."""
+
+    def __init__(self, message: str, *, retryable: bool = False, error_type: str | None = None) -> None:
+        self.message, self.retryable = message, retryable
+        self.error_type = error_type or type(self).__name__
+        super().__init__(message)
+
+
+class JobCancelled(JobsError):
+    """The running job was cancelled; let it pass and the worker moves on."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"Job {job_id} was cancelled.")

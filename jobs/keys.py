@@ -1,0 +1,71 @@
+"""The names of everything we keep in Redis."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from jobs.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Every key and channel, in one place.
+
+    =========================================  ========  ==================================================
+    key                                        type      what, and how long it is kept
+    =========================================  ========  ==================================================
+    ``jobs:job:<id>``                          hash      the record; ``JOBS_RETENTION`` after the final status
+    ``jobs:index``                             zset      all ids by creation time (microseconds)
+    ``jobs:index:owner:<owner>``               zset      the same, of one owner
+    ``jobs:index:status:<status>``             zset      the same, of one status; moved by each transition
+    ``jobs:index:type:<type>``                 zset      the same, of one job type
+    ``jobs:index:tag:<name>=<value>``          zset      the same, of one tag
+    ``jobs:idempotency:<owner>:<sha256>``      string    ``<id> <fingerprint>``; ``JOBS_IDEMPOTENCY_TTL``
+    ``jobs:stream``                            stream    every event; at most about ``JOBS_STREAM_LENGTH``
+    ``jobs:stream:<owner>``                    stream    the events of one owner; the same
+    ``jobs:types``                             hash      announced job types, as JSON
+    ``jobs:types:seen``                        zset      when each was announced last (seconds)
+    ``jobs:durations:<type>``                  hash      how long jobs took: a histogram (see ``durations``)
+    ``<queue>``                                list      Celery's messages
+    =========================================  ========  ==================================================
+
+    Channels: ``jobs.events.<owner>.<event>`` carries every event, ``jobs.reply.<process>`` wakes waiters.
+    """
+
+    index: str = "jobs:index"
+    stream: str = "jobs:stream"
+    types: str = "jobs:types"
+    types_seen: str = "jobs:types:seen"
+
+    def record(self, job_id: str) -> str:
+        return f"jobs:job:{job_id}"
+
+    def index_of_owner(self, owner: str) -> str:
+        return f"jobs:index:owner:{owner}"
+
+    def index_of_status(self, status: Status) -> str:
+        return f"jobs:index:status:{status}"
+
+    def index_of_type(self, job_type: str) -> str:
+        return f"jobs:index:type:{job_type}"
+
+    def index_of_tag(self, name: str, value: str) -> str:
+        return f"jobs:index:tag:{name}={value}"
+
+    def idempotency(self, owner: str, key: str) -> str:
+        return f"jobs:idempotency:{owner}:{sha256(key.encode()).hexdigest()}"
+
+    def stream_of(self, owner: str) -> str:
+        return f"jobs:stream:{owner}"
+
+    def durations(self, job_type: str) -> str:
+        return f"jobs:durations:{job_type}"
+
+    def channel_prefix(self, owner: str) -> str:
+        """What the channel of an owner's event starts with; the event's name follows."""
+        return f"jobs.events.{owner}."
+
+    def reply_channel(self, process: str) -> str:
+        return f"jobs.reply.{process}"
+
+
+KEYS = Keys()

@@ -1,0 +1,131 @@
+"""Every setting: environment variables ``JOBS_…``, read once, all mistakes reported together."""
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jobs.errors import SettingsError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        raise ValueError("is not a number of seconds")
+    return float(text)
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,15}", text) or int(text) < 1:
+        raise ValueError("is not a whole number of at least 1")
+    return int(text)
+
+
+def _redis_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
+        raise ValueError("is not a Redis URL such as redis://127.0.0.1:6379/0")
+    _check_port(text)
+    if not re.fullmatch(r"/?[0-9]{0,4}", parts.path):
+        raise ValueError("names no database number after the slash")
+    return text
+
+
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("is not a URL such as https://jobs.example.org")
+    _check_port(text)
+    return text.rstrip("/")
+
+
+def _check_port(url: str) -> None:
+    try:
+        urlsplit(url).port  # noqa: B018  reading it is what checks it
+    except ValueError as error:
+        raise ValueError("has a port that is no port number") from error
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError("is not a list of addresses or networks such as 10.0.0.0/8,127.0.0.1") from error
+
+
+def _modules(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not all(re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name, re.ASCII) for name in names):
+        raise ValueError("is not a list of Python modules such as reports.jobs,images.jobs")
+    return names
+
+
+def _job_type(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", text):
+        raise ValueError("is not the name of a job type")
+    return text
+
+
+def _setting(default: Any, parse: Callable[[str], Any], meaning: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "meaning": meaning})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one process; the field ``max_wait`` is the variable ``JOBS_MAX_WAIT``."""
+
+    redis_url: str = _setting("redis://127.0.0.1:6379/0", _redis_url, "where state and queue live")
+    public_url: str | None = _setting(None, _http_url, "what our URLs start with; else the request's own")
+    default_wait: float = _setting(0.0, _seconds, "seconds a submit waits when it does not say")
+    max_wait: float = _setting(60.0, _seconds, "the longest wait in seconds; more is clamped")
+    max_waiters: int = _setting(10_000, _count, "requests that may wait in one web process")
+    max_body: int = _setting(1_048_576, _count, "bytes of a request's body")
+    max_result: int = _setting(1_048_576, _count, "bytes of a job's result, as JSON")
+    trusted_proxies: tuple[Network, ...] = _setting((), _networks, "whose forwarded headers count")
+    idempotency_ttl: float = _setting(86_400.0, _seconds, "seconds an Idempotency-Key is kept")
+    retention: float = _setting(604_800.0, _seconds, "seconds a final job is kept")
+    stream_length: int = _setting(100_000, _count, "events kept in each stream, about")
+    default_type: str = _setting("demo.random_delay", _job_type, "what the seed's endpoints run")
+    modules: tuple[str, ...] = _setting((), _modules, "Python modules with job types of your own")
+    data_dir: Path = _setting(Path(".data"), Path, "where `make run` keeps the embedded server's data")
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the settings from ``environ``.
+
+        Raises:
+            SettingsError: a value cannot be read or a ``JOBS_…`` variable is no setting; it names them all.
+        """
+        known = {f"JOBS_{f.name.upper()}": f for f in fields(cls)}
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for name in sorted(n for n in environ if n.startswith("JOBS_")):
+            if name not in known:
+                problems.append(_unknown(name, list(known)))
+            elif environ[name] != "":
+                try:
+                    values[known[name].name] = known[name].metadata["parse"](environ[name])
+                except ValueError as error:
+                    problems.append(f"{name}={_shown(name, environ[name])} {error}")
+        settings = cls(**values)
+        if settings.default_wait > settings.max_wait:
+            problems.append(f"JOBS_DEFAULT_WAIT={settings.default_wait:g} is above JOBS_MAX_WAIT={settings.max_wait:g}")
+        if problems:
+            raise SettingsError(problems)
+        return settings
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"{name} is no setting" + (f" (did you mean {close[0]}?)" if close else "")
+
+
+def _shown(name: str, value: str) -> str:
+    """The value as an error may show it: a URL may hold a password."""
+    return "…" if name.endswith("_URL") and "@" in value else repr(value[:100])

@@ -1,0 +1,1 @@
+"""Everything in one terminal: what `make run` starts."""

@@ -1,0 +1,1 @@
+"""The subscriber library and the services we ship."""

@@ -1,0 +1,1 @@
+"""The Celery workers and the job types we ship."""
