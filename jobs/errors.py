@@ -15,7 +15,9 @@
     ├── StoreUnavailable             Redis is down, hung or full
     ├── JobFailed                    raised by AsyncResult.get() for a Failed job
     ├── JobError                     raised by a job function: fail with this message
-    └── JobCancelled                 raised inside a job function whose job was cancelled
+    └── Superseded                   raised inside a job function: stop, nothing you write counts any more
+        ├── JobCancelled             the job was cancelled
+        └── StaleAttempt             another attempt runs, or the job has ended
 """
 
 from collections.abc import Sequence
@@ -104,9 +106,17 @@ class JobError(JobsError):
         super().__init__(message)
 
 
-class JobCancelled(JobsError):
-    """The running job was cancelled; let it pass and the worker moves on."""
+class Superseded(JobsError):
+    """The running attempt is no longer wanted; let it pass and the worker moves on."""
 
+
+class JobCancelled(Superseded):
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
         super().__init__(f"Job {job_id} was cancelled.")
+
+
+class StaleAttempt(Superseded):
+    def __init__(self, job_id: str, attempt: int) -> None:
+        self.job_id, self.attempt = job_id, attempt
+        super().__init__(f"Attempt {attempt} of job {job_id} has been replaced or its job has ended.")

@@ -80,6 +80,7 @@ def _setting(default: Any, parse: Callable[[str], Any], meaning: str) -> Any:
 class Settings:
     """The settings of one process; the field ``max_wait`` is the variable ``JOBS_MAX_WAIT``."""
 
+    # ruff: noqa: RUF009  (_setting makes a dataclass field)
     redis_url: str = _setting("redis://127.0.0.1:6379/0", _redis_url, "where state and queue live")
     public_url: str | None = _setting(None, _http_url, "what our URLs start with; else the request's own")
     default_wait: float = _setting(0.0, _seconds, "seconds a submit waits when it does not say")

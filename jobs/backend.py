@@ -1,0 +1,225 @@
+"""The job store as Celery's result backend: storing a result is the job's transition, and nothing is stored twice.
+
+STARTED is InProgress, SUCCESS is Completed, FAILURE is Failed, REVOKED is Cancelled. What the pool reports by itself
+(a hard time limit, a lost child) arrives here too, and a plain Celery task has its life recorded without code of ours.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from celery import states
+from celery.backends.redis import RedisBackend
+from celery.exceptions import TaskRevokedError, TimeoutError
+from celery.result import AsyncResult
+
+from jobs.errors import InvalidTransition, JobFailed, JobNotFound, StoreUnavailable
+from jobs.failure import error_of
+from jobs.record import Record, rfc3339
+from jobs.redis_client import connect
+from jobs.replies import ReplyConsumer, Waiter
+from jobs.result_text import dump
+from jobs.settings import Settings
+from jobs.status import CELERY_STATE_OF, STATUS_OF_CELERY, Status
+from jobs.store import Claim, JobStore
+from jobs.submission import Submission
+
+log = logging.getLogger(__name__)
+
+OWNER_OF_PLAIN_TASKS = "anonymous"
+
+
+class JobBackend(RedisBackend):  # type: ignore[misc]
+    """Celery's Redis backend with our store underneath; ``app.settings`` holds the settings."""
+
+    ResultConsumer = ReplyConsumer
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.settings: Settings = self.app.settings
+        self.store = JobStore(connect(self.settings.redis_url), self.settings)
+        self._expected: dict[int, Waiter] = {}
+
+    # --- what a worker reports
+
+    def encode_result(self, result: Any, state: str) -> Any:
+        """As it is: it becomes JSON together with the transition."""
+        return result
+
+    def exception_safe_to_retry(self, exc: Exception) -> bool:
+        """A store that is away comes back: the worker holds its result until then."""
+        return isinstance(exc, StoreUnavailable)
+
+    def claim(self, job_id: str, owner: str | None) -> Claim:
+        """Start an attempt, however long the store is away: see :meth:`jobs.store.JobStore.claim`."""
+        claim: Claim = self._ensure_retryable(self.store.claim, job_id, owner)
+        return claim
+
+    def _store_result(
+        self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **_: Any
+    ) -> None:
+        status = STATUS_OF_CELERY.get(state)
+        try:
+            self._move(task_id, result, status, getattr(request, "claim", None))
+        except JobNotFound:
+            if request is None or not getattr(request, "task", None):
+                log.warning("job %s is unknown: its state %s is not recorded", task_id, state)
+                return
+            self._adopt(task_id, request)
+            self._move(task_id, result, status, None)
+        except InvalidTransition as refused:
+            log.warning("job %s: %s not recorded, it is %s", task_id, state, refused.current)
+
+    def _move(self, job_id: str, result: Any, status: Status | None, claim: Claim | None) -> None:
+        match status:
+            case Status.IN_PROGRESS:
+                self.store.claim(job_id)
+            case Status.COMPLETED:
+                self.store.complete(job_id, dump(result), claim)
+            case Status.FAILED:
+                self.store.fail(job_id, error_of(result), claim)
+            case Status.CANCELLED:
+                self.store.cancel(job_id)
+
+    def _adopt(self, task_id: str, request: Any) -> None:
+        """Give a plain Celery task, sent by somebody else, a record of its own."""
+        parameters = dump(getattr(request, "kwargs", None) or {})
+        queue = (getattr(request, "delivery_info", None) or {}).get("routing_key") or "default"
+        job = Submission(
+            id=task_id,
+            type=request.task,
+            owner=OWNER_OF_PLAIN_TASKS,
+            parameters_json=parameters,
+            queue=queue,
+            max_attempts=1,
+        )
+        self.store.submit(job, message=None)
+
+    # --- what AsyncResult asks
+
+    def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
+        try:
+            return meta_of(self.store.get(task_id))
+        except JobNotFound:
+            return {"status": states.PENDING, "result": None}
+
+    def get_many(self, task_ids: Any, timeout: float | None = None, **_: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for task_id in task_ids:
+            result = self.app.AsyncResult(task_id)
+            result.get(timeout=deadline and max(0.0, deadline - time.monotonic()), propagate=False)
+            yield task_id, self.get_task_meta(task_id)
+
+    def iter_native(self, result: Any, timeout: float | None = None, **_: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield from self.get_many([node.id for node in result.results], timeout=timeout)
+
+    def on_task_call(self, producer: Any, task_id: str) -> None:
+        """Nothing to do: the wait for a result begins with ``get``, not with the send."""
+
+    def _forget(self, task_id: str) -> None:
+        """A job's record is not the caller's to forget: ``DELETE /jobs/{id}`` and the retention remove it."""
+
+    # --- waiting
+
+    @property
+    def waiting(self) -> int:
+        return int(self.result_consumer.waiting)
+
+    @property
+    def reply_channel(self) -> str:
+        return str(self.result_consumer.channel)
+
+    def expect(self, result: AsyncResult) -> None:
+        """Begin to wait for a job that is about to be submitted with ``reply_to=reply_channel``."""
+        self._expected[id(result)] = self.result_consumer.expect(result.id)
+
+    def add_pending_result(self, result: AsyncResult, weak: bool = False, start_drainer: bool = True) -> AsyncResult:
+        """Begin to wait for a job that is there already: register first, then ask, so that no end is missed."""
+        if id(result) not in self._expected:
+            channel = self.reply_channel
+            self.expect(result)
+            try:
+                if self.store.watch(result.id, channel).is_final:
+                    self._expected[id(result)].wake()
+            except JobNotFound:
+                pass
+            except BaseException:
+                self.remove_pending_result(result)
+                raise
+        return result
+
+    def remove_pending_result(self, result: AsyncResult) -> AsyncResult:
+        waiter = self._expected.pop(id(result), None)
+        if waiter is not None:
+            self.result_consumer.forget(waiter)
+        return result
+
+    def wait_for_pending(
+        self,
+        result: AsyncResult,
+        timeout: float | None = None,
+        callback: Callable[..., Any] | None = None,
+        propagate: bool = True,
+        on_message: Callable[[dict[str, Any]], None] | None = None,
+        **_: Any,
+    ) -> Any:
+        """Block until the job is final, at most ``timeout`` seconds, exactly.
+
+        ``on_message`` is given the meta, whose ``record`` is the job's record.
+
+        Raises:
+            celery.exceptions.TimeoutError: the time is over; the job goes on.
+        """
+        try:
+            meta = self._await(result, timeout)
+        finally:
+            self.remove_pending_result(result)
+        if meta is None:
+            raise TimeoutError("The operation timed out.")
+        if on_message is not None:
+            on_message(meta)
+        result._maybe_set_cache(meta)
+        return result.maybe_throw(callback=callback, propagate=propagate)
+
+    def _await(self, result: AsyncResult, timeout: float | None) -> dict[str, Any] | None:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        waiter = self._expected[id(result)]
+        woken = True
+        while woken:
+            woken = waiter.wait(None if deadline is None else deadline - time.monotonic())
+            meta = self._final_meta(result.id)  # read once more at the end, too: a wake-up may have been lost
+            if meta is not None:
+                return meta
+        return None
+
+    def _final_meta(self, job_id: str) -> dict[str, Any] | None:
+        """Whatever goes wrong with reading means "not ended yet"."""
+        try:
+            record = self.store.get(job_id)
+        except (JobNotFound, StoreUnavailable):
+            return None
+        return meta_of(record) if record.is_final else None
+
+
+def meta_of(record: Record) -> dict[str, Any]:
+    """A record as Celery's result meta, with the ``record`` itself added."""
+    result: Any = None
+    if record.status is Status.COMPLETED:
+        result = json.loads(record.result_json or "null")
+    elif record.status is Status.FAILED:
+        error = json.loads(record.error_json or "{}")
+        result = JobFailed(error.get("type", "unknown"), error.get("message", ""))
+    elif record.status is Status.CANCELLED:
+        result = TaskRevokedError("cancelled")
+    return {
+        "task_id": record.id,
+        "status": CELERY_STATE_OF[record.status],
+        "result": result,
+        "traceback": None,
+        "children": [],
+        "date_done": rfc3339(record.finished_at),
+        "name": record.type,
+        "record": record,
+    }

@@ -1,0 +1,53 @@
+"""The Celery application that front door and workers share: broker, store and rules, no job code."""
+
+from celery import Celery
+
+from jobs.settings import Settings
+from jobs.transport import USUAL, kombu_priority
+
+VISIBILITY_TIMEOUT = 12 * 3600
+"""Seconds after which Redis hands a message out again that nobody acknowledged: a last resort, not a lease."""
+
+
+class JobsCelery(Celery):  # type: ignore[misc]
+    """A Celery app that carries our settings; the backend reads them from it."""
+
+    settings: Settings
+
+
+def create_celery(settings: Settings) -> JobsCelery:
+    """An app on ``settings.redis_url``. It connects to nothing until it is used."""
+    app = JobsCelery("joborchestrator", set_as_current=False)
+    app.settings = settings
+    app.conf.update(
+        broker_url=settings.redis_url,
+        broker_transport="jobs.transport:Transport",
+        broker_transport_options={
+            "visibility_timeout": VISIBILITY_TIMEOUT,
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "health_check_interval": 5,
+        },
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        result_backend=f"jobs.backend:JobBackend+{settings.redis_url}",
+        result_backend_thread_safe=True,
+        result_backend_always_retry=True,
+        result_backend_base_sleep_between_retries_ms=100,
+        result_backend_max_sleep_between_retries_ms=2000,
+        accept_content=["json"],
+        task_serializer="json",
+        result_serializer="json",
+        task_default_queue="default",
+        task_default_priority=kombu_priority(USUAL),
+        task_acks_late=True,
+        task_track_started=True,
+        worker_prefetch_multiplier=1,
+        worker_send_task_events=True,
+        worker_hijack_root_logger=False,
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+        event_queue_prefix="celeryev",
+        timezone="UTC",
+        enable_utc=True,
+    )
+    return app

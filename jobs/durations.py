@@ -1,0 +1,45 @@
+"""How long jobs of a type take: a histogram kept in Redis, and what it says about a job's remaining time.
+
+``finish.lua`` counts each Completed job in the bucket ``ceil(log(ms) / log(1.2))`` of ``jobs:durations:<type>``,
+so a quantile is known to 20 % from some hundred small integers, whatever number of jobs has run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+
+STEP = 1.2
+LONGEST_RETRY_AFTER = 60
+UNKNOWN_RETRY_AFTER = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """Counts of jobs by duration; ``buckets`` holds (upper bound in seconds, count), ascending."""
+
+    buckets: tuple[tuple[float, int], ...]
+
+    @classmethod
+    def from_redis(cls, fields: Mapping[str, str]) -> "Durations":
+        pairs = sorted((int(bucket), int(count)) for bucket, count in fields.items())
+        return cls(tuple((STEP**bucket / 1000, count) for bucket, count in pairs))
+
+    def quantile(self, share: float, older_than: float = 0.0) -> float | None:
+        """The seconds within which ``share`` of those jobs end that last longer than ``older_than`` seconds."""
+        left = [(upper, count) for upper, count in self.buckets if upper > older_than]
+        wanted, seen = share * sum(count for _, count in left), 0
+        for upper, count in left:
+            seen += count
+            if seen >= wanted:
+                return upper
+        return None
+
+    def retry_after(self, age: float) -> int:
+        """Whole seconds, at least 1, after which a job of this type that has run ``age`` seconds is worth a look."""
+        expected = self.quantile(0.75, older_than=age)
+        if expected is None:  # none has taken this long (or none has ended): look again after as long once more
+            return min(LONGEST_RETRY_AFTER, max(UNKNOWN_RETRY_AFTER, ceil(age / 2)))
+        return min(LONGEST_RETRY_AFTER, max(1, ceil(expected - age)))
+
+
+NOTHING_KNOWN = Durations(())

@@ -1,0 +1,51 @@
+-- Shared by every script: scripts.py puts it in front of each.
+-- micros()        Redis's own clock, in microseconds since 1970; no host clock is ever compared.
+-- whole(n)        a number as digits only (Lua alone would write 1.8e+15).
+-- rfc3339(us)     microseconds as RFC 3339 UTC with milliseconds.
+-- allowed(list, status)  whether `status` is one of the comma-separated statuses in `list`.
+-- emit(job, event, old_status, data)
+--     Numbers the event (field `sequence` of the record), appends it to both streams and publishes it.
+--     job: {record, stream, owner_stream, channel, length, id, type, owner, status, attempt, traceparent}
+--     data: text of further members of the event's data, each with its leading comma, or ''.
+local function micros()
+  local t = redis.call('TIME')
+  return t[1] * 1000000 + t[2]
+end
+
+local function whole(n)
+  return string.format('%.0f', n)
+end
+
+local function rfc3339(us)
+  local ms = math.floor(us / 1000)
+  local days, rest = math.floor(ms / 86400000), ms % 86400000
+  -- days since 1970 to a civil date, by counting in 400-year eras that begin on 1 March
+  local z = days + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, doy - math.floor((153 * mp + 2) / 5) + 1,
+    math.floor(rest / 3600000), math.floor(rest / 60000) % 60, math.floor(rest / 1000) % 60, rest % 1000)
+end
+
+local function allowed(list, status)
+  return string.find(',' .. list .. ',', ',' .. status .. ',', 1, true) ~= nil
+end
+
+local function emit(job, event, old_status, data)
+  local sequence = redis.call('HINCRBY', job.record, 'sequence', 1)
+  local old = old_status and '"' .. old_status .. '"' or 'null'
+  local text = table.concat({
+    '{"specversion":"1.0","id":"', job.id, ':', sequence, '","source":"/jobs","type":"job.', event,
+    '","subject":"', job.id, '","time":"', rfc3339(micros()), '","datacontenttype":"application/json","owner":"',
+    job.owner, '","sequence":', sequence, ',"traceparent":"', job.traceparent, '","data":{"job_id":"', job.id,
+    '","job_type":"', job.type, '","owner":"', job.owner, '","status":"', job.status, '","old_status":', old,
+    ',"attempt":', job.attempt, data, '}}'})
+  redis.call('XADD', job.stream, 'MAXLEN', '~', job.length, '*', 'event', text)
+  redis.call('XADD', job.owner_stream, 'MAXLEN', '~', job.length, '*', 'event', text)
+  redis.call('PUBLISH', job.channel .. event, text)
+end

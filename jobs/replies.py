@@ -1,0 +1,168 @@
+"""Waiting for the end of jobs: one reply channel and one reader for the whole process, one wake-up for each waiter.
+
+``AsyncResult.get`` comes here through the result backend. Celery's own consumer subscribes for each task, wakes
+everybody for every message and rounds timeouts up to whole seconds; this one does none of that.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from uuid import uuid4
+
+from celery.backends.asynchronous import BaseResultConsumer
+from redis import Redis
+from redis.client import PubSub
+from redis.exceptions import RedisError
+
+from jobs.errors import StoreUnavailable
+from jobs.keys import KEYS
+from jobs.store import available
+
+log = logging.getLogger(__name__)
+
+SUBSCRIBED_WITHIN = 2.0
+PING_EVERY = 5.0
+"""Seconds of silence after which the reader asks the server whether it is still there."""
+RECONNECT_AFTER = 0.2
+RECHECK_AT_ONCE = 500
+
+
+class Waiter:
+    """Somebody who waits for one job; a bare lock is the lightest thing that sleeps, in threads and greenlets."""
+
+    __slots__ = ("_lock", "job_id")
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def wait(self, seconds: float | None) -> bool:
+        """Sleep until woken (True) or ``seconds`` are over (False); None waits for ever."""
+        return self._lock.acquire(timeout=-1 if seconds is None else max(0.0, seconds))
+
+    def wake(self) -> None:
+        if self._lock.locked():
+            self._lock.release()
+
+
+class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
+    """The result consumer of :class:`jobs.backend.JobBackend`."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self._waiters: dict[str, list[Waiter]] = {}
+        self._reader: _Reader | None = None
+        self._starting = threading.Lock()
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs are waited for in this process."""
+        return len(self._waiters)
+
+    @property
+    def channel(self) -> str:
+        """The reply channel of this process; subscribed from the first time it is asked for.
+
+        Raises:
+            StoreUnavailable: the subscription cannot be made now.
+        """
+        with self._starting:
+            if self._reader is None or self._reader.pid != os.getpid():
+                self._reader = _Reader(self.backend.store.client, self._wake, self._recheck)
+            return self._reader.channel
+
+    def expect(self, job_id: str) -> Waiter:
+        """A waiter that is woken when the job's end is told on the reply channel."""
+        waiter = Waiter(job_id)
+        self._waiters.setdefault(job_id, []).append(waiter)
+        return waiter
+
+    def forget(self, waiter: Waiter) -> None:
+        waiters = self._waiters.get(waiter.job_id, [])
+        if waiter in waiters:
+            waiters.remove(waiter)
+        if not waiters:
+            self._waiters.pop(waiter.job_id, None)
+
+    def stop(self) -> None:
+        if self._reader is not None:
+            self._reader.stop()
+
+    def cancel_for(self, task_id: str) -> None:
+        """Nothing to do: there is no subscription of its own for a task."""
+
+    consume_from = cancel_for
+
+    def _wake(self, job_id: str) -> None:
+        for waiter in list(self._waiters.get(job_id, ())):
+            waiter.wake()
+
+    def _recheck(self) -> None:
+        """After a gap in the subscription: wake whoever waits for a job that ended meanwhile."""
+        job_ids = list(self._waiters)
+        for start in range(0, len(job_ids), RECHECK_AT_ONCE):
+            for job_id in self.backend.store.ended(job_ids[start : start + RECHECK_AT_ONCE]):
+                self._wake(job_id)
+
+
+class _Reader:
+    """The one thread (or greenlet) that reads the reply channel, through every break of the connection."""
+
+    def __init__(self, client: Redis, wake: Callable[[str], None], recheck: Callable[[], None]) -> None:
+        self.pid = os.getpid()
+        self.channel = KEYS.reply_channel(uuid4().hex)
+        self._client, self._wake, self._recheck = client, wake, recheck
+        self._stopped = False
+        with available():
+            pubsub = self._subscribe()
+        threading.Thread(target=self._run, args=(pubsub,), name="reply-reader", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def _subscribe(self) -> PubSub:
+        pubsub: PubSub = self._client.pubsub()
+        try:
+            pubsub.subscribe(self.channel)
+            if pubsub.get_message(timeout=SUBSCRIBED_WITHIN) is None:
+                raise StoreUnavailable("Redis does not answer")
+        except BaseException:
+            pubsub.close()
+            raise
+        return pubsub
+
+    def _run(self, first: PubSub) -> None:
+        pubsub: PubSub | None = first
+        pause = threading.Event()
+        while not self._stopped:
+            try:
+                if pubsub is None:
+                    pubsub = self._subscribe()
+                    self._recheck()
+                self._read(pubsub)
+            except (RedisError, OSError, StoreUnavailable) as error:
+                log.warning("reply channel lost (%s): subscribing again", error)
+                if pubsub is not None:
+                    pubsub.close()
+                pubsub = None
+                pause.wait(RECONNECT_AFTER)
+        if pubsub is not None:
+            pubsub.close()
+
+    def _read(self, pubsub: PubSub) -> None:
+        """Read until the connection breaks. redis-py resubscribes silently: a confirmation here means a gap."""
+        while not self._stopped:
+            message = pubsub.get_message(timeout=PING_EVERY)
+            if message is None:
+                self._check(pubsub)
+            elif message["type"] == "message":
+                self._wake(message["data"])
+            elif message["type"] == "subscribe":
+                self._recheck()
+
+    def _check(self, pubsub: PubSub) -> None:
+        pubsub.ping()
+        if pubsub.get_message(timeout=PING_EVERY) is None:
+            raise StoreUnavailable("Redis does not answer")

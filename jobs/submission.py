@@ -1,0 +1,61 @@
+"""What is handed in at a submit, before it is a job."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from secrets import token_hex
+from uuid import uuid4
+
+from jobs.transport import USUAL
+
+NO_FINGERPRINT = "-"
+"""Of a job that nobody can submit a second time: its id is ours and no key was sent."""
+
+
+def new_traceparent() -> str:
+    """A fresh W3C trace context, for a request that brought none."""
+    return f"00-{token_hex(16)}-{token_hex(8)}-01"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A checked request for a job. ``chosen_id`` and ``idempotency_key`` are what makes it repeatable."""
+
+    type: str
+    owner: str
+    parameters_json: str
+    queue: str
+    max_attempts: int
+    priority: int = USUAL
+    tags: Mapping[str, str] = field(default_factory=dict)
+    traceparent: str = field(default_factory=new_traceparent)
+    chosen_id: str | None = None
+    idempotency_key: str | None = None
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            object.__setattr__(self, "id", self.chosen_id or str(uuid4()))
+
+    @property
+    def tags_json(self) -> str:
+        return json.dumps(dict(self.tags), ensure_ascii=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for two submits that ask for the same thing, however long they are willing to wait."""
+        if self.chosen_id is None and self.idempotency_key is None:
+            return NO_FINGERPRINT
+        asked = [self.type, self.owner, json.loads(self.parameters_json), self.priority, dict(self.tags)]
+        if self.idempotency_key is not None:
+            asked.append(self.chosen_id)
+        return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to a submit: the job's id, and whether an earlier equal submit had made it."""
+
+    id: str
+    replayed: bool

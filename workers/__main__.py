@@ -1,0 +1,14 @@
+"""``python -m workers``: a Celery worker with every queue; options of ``celery worker`` pass through."""
+
+import sys
+
+from workers.main import app
+
+
+def main(options: list[str]) -> None:
+    """Run a worker until it is told to stop. Events for Flower are on; ``-c`` defaults to Celery's own choice."""
+    app.worker_main(["worker", "--task-events", *options])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

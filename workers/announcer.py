@@ -1,0 +1,36 @@
+"""The heartbeat of a worker: which job types it runs, said every few seconds while it lives."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from jobs.celery_app import JobsCelery
+from jobs.errors import StoreUnavailable
+from jobs.job_types import ANNOUNCE_EVERY, announce
+from workers.job_type import JobType
+
+log = logging.getLogger(__name__)
+
+
+class Announcer:
+    """Runs in a thread of the worker's main process from the moment it is ready."""
+
+    def __init__(self, app: JobsCelery, types: Sequence[JobType]) -> None:
+        self._app, self._types = app, types
+        self._stopped = threading.Event()
+
+    def start(self, **_: Any) -> None:
+        threading.Thread(target=self._run, name="announcer", daemon=True).start()
+
+    def stop(self, **_: Any) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        infos = [job_type.info() for job_type in self._types]
+        while not self._stopped.is_set():
+            try:
+                announce(self._app.backend.store, infos)
+            except StoreUnavailable as error:
+                log.warning("job types not announced: %s", error)
+            self._stopped.wait(ANNOUNCE_EVERY)

@@ -1,0 +1,68 @@
+"""The workers' Celery application: the shared one, with job types as tasks and their announcement."""
+
+import importlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from celery import signals
+from kombu.entity import Queue
+
+from jobs.celery_app import JobsCelery, create_celery
+from jobs.errors import SettingsError
+from jobs.settings import Settings
+from workers.announcer import Announcer
+from workers.job_type import JobType
+from workers.task import JobTask
+
+SHIPPED: tuple[str, ...] = ()
+
+
+def create_worker_app(settings: Settings) -> JobsCelery:
+    """An app that runs the shipped job types and those of ``settings.modules``.
+
+    Raises:
+        SettingsError: a module cannot be imported, holds no job type, or two types have one name.
+    """
+    app = create_celery(settings)
+    types = list(find_job_types((*SHIPPED, *settings.modules)))
+    for job_type in types:
+        register(app, job_type)
+    queues = sorted({"default", *(job_type.queue for job_type in types)})
+    app.conf.task_queues = [Queue(name, routing_key=name) for name in queues]
+    announcer = Announcer(app, types)
+    signals.worker_ready.connect(announcer.start, weak=False)
+    signals.worker_shutting_down.connect(announcer.stop, weak=False)
+    return app
+
+
+def find_job_types(modules: Iterable[str]) -> Iterator[JobType]:
+    """The job types in the modules of these names, in order."""
+    problems, names = [], dict[str, str]()
+    for module in modules:
+        try:
+            members = vars(importlib.import_module(module)).values()
+        except Exception as error:  # whatever a module of somebody else raises
+            problems.append(f"JOBS_MODULES: {module} cannot be imported: {type(error).__name__}: {error}")
+            continue
+        found = [member for member in members if isinstance(member, JobType)]
+        if not found:
+            problems.append(f"JOBS_MODULES: {module} holds no function decorated with @job")
+        for job_type in found:
+            if names.setdefault(job_type.name, module) != module:
+                problems.append(f"JOBS_MODULES: {module} and {names[job_type.name]} both define {job_type.name}")
+            yield job_type
+    if problems:
+        raise SettingsError(problems)
+
+
+def register(app: JobsCelery, job_type: JobType) -> None:
+    """Make ``job_type`` a task of ``app``."""
+    members: dict[str, Any] = {
+        "name": job_type.name,
+        "job_type": job_type,
+        "time_limit": job_type.time_limit,
+        "soft_time_limit": job_type.soft_time_limit,
+        "__doc__": job_type.function.__doc__,
+        "__module__": job_type.function.__module__,
+    }
+    app.register_task(type("JobTask", (JobTask,), members)())
