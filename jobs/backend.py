@@ -31,6 +31,14 @@ log = logging.getLogger(__name__)
 OWNER_OF_PLAIN_TASKS = "anonymous"
 
 
+class NotEnded(TimeoutError):  # type: ignore[misc]
+    """The wait is over and the job is not; ``record`` is how it stood then, if that could be read."""
+
+    def __init__(self, record: Record | None) -> None:
+        self.record = record
+        super().__init__("The operation timed out.")
+
+
 class JobBackend(RedisBackend):  # type: ignore[misc]
     """Celery's Redis backend with our store underneath; ``app.settings`` holds the settings."""
 
@@ -141,8 +149,9 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
             channel = self.reply_channel
             self.expect(result)
             try:
-                if self.store.watch(result.id, channel).is_final:
-                    self._expected[id(result)].wake()
+                record = self.store.watch(result.id, channel)
+                if record.is_final:
+                    self._expected[id(result)].final = record
             except JobNotFound:
                 pass
             except BaseException:
@@ -170,37 +179,38 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
         ``on_message`` is given the meta, whose ``record`` is the job's record.
 
         Raises:
-            celery.exceptions.TimeoutError: the time is over; the job goes on.
+            NotEnded: the time is over; the job goes on. It is a ``celery.exceptions.TimeoutError``.
         """
         try:
-            meta = self._await(result, timeout)
+            record = self._await(result, timeout)
         finally:
             self.remove_pending_result(result)
-        if meta is None:
-            raise TimeoutError("The operation timed out.")
+        if record is None or not record.is_final:
+            raise NotEnded(record)
+        meta = meta_of(record)
         if on_message is not None:
             on_message(meta)
         result._maybe_set_cache(meta)
         return result.maybe_throw(callback=callback, propagate=propagate)
 
-    def _await(self, result: AsyncResult, timeout: float | None) -> dict[str, Any] | None:
+    def _await(self, result: AsyncResult, timeout: float | None) -> Record | None:
+        """The job once it is final or the time is over; None when it could not be read then."""
         deadline = None if timeout is None else time.monotonic() + timeout
         waiter = self._expected[id(result)]
-        woken = True
-        while woken:
+        if waiter.final is not None:
+            return waiter.final
+        while True:
             woken = waiter.wait(None if deadline is None else deadline - time.monotonic())
-            meta = self._final_meta(result.id)  # read once more at the end, too: a wake-up may have been lost
-            if meta is not None:
-                return meta
-        return None
+            record = self._read(result.id)  # at the end of the time too: a wake-up may have been lost
+            if not woken or (record is not None and record.is_final):
+                return record
 
-    def _final_meta(self, job_id: str) -> dict[str, Any] | None:
+    def _read(self, job_id: str) -> Record | None:
         """Whatever goes wrong with reading means "not ended yet"."""
         try:
-            record = self.store.get(job_id)
+            return self.store.get(job_id)
         except (JobNotFound, StoreUnavailable):
             return None
-        return meta_of(record) if record.is_final else None
 
 
 def meta_of(record: Record) -> dict[str, Any]:

@@ -30,4 +30,5 @@ def error_of(exception: Any) -> str:
 
 def _json(error_type: str, message: str, retryable: bool) -> str:
     shown = message.encode("utf-8", "replace").decode()[:LONGEST_MESSAGE]
-    return json.dumps({"type": error_type, "message": shown, "retryable": retryable}, ensure_ascii=False)
+    error = {"type": error_type, "message": shown, "retryable": retryable}
+    return json.dumps(error, ensure_ascii=False, separators=(",", ":"))

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from jobs.errors import StoreUnavailable
 from jobs.keys import KEYS
+from jobs.record import Record
 from jobs.store import available
 
 log = logging.getLogger(__name__)
@@ -31,10 +32,12 @@ RECHECK_AT_ONCE = 500
 class Waiter:
     """Somebody who waits for one job; a bare lock is the lightest thing that sleeps, in threads and greenlets."""
 
-    __slots__ = ("_lock", "job_id")
+    __slots__ = ("_lock", "final", "job_id")
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
+        self.final: Record | None = None
+        """The ended job, if it was known before anybody slept."""
         self._lock = threading.Lock()
         self._lock.acquire()
 

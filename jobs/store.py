@@ -117,11 +117,10 @@ class JobStore:
             ],
         )
         match reply:
-            case [1, job_id]:
-                return Accepted(job_id, replayed=False)
+            case [1, job_id, created_at]:
+                return Accepted(job_id, job.record(int(created_at)))
             case [2, job_id]:
-                # a repeat of our own after a lost answer brings back the id that was made for this call
-                return Accepted(job_id, replayed=job.chosen_id is not None or job_id != job.id)
+                return Accepted(job_id, None)
             case [3]:
                 raise JobIdTaken(job.id)
             case [4]:
@@ -300,10 +299,17 @@ class JobStore:
             more = Position(int(page[-1][1]), page[-1][0])
         return self._records([job_id for job_id, _ in page]), more
 
-    def durations(self, job_type: str) -> Durations:
-        """How long jobs of the type have taken."""
+    def durations(self, job_type: str) -> tuple[Durations, float]:
+        """How long jobs of the type have taken, and what Redis's clock says (seconds)."""
+        with available(), self.client.pipeline(transaction=False) as pipe:
+            buckets, (seconds, micros) = pipe.hgetall(KEYS.durations(job_type)).time().execute()
+        return Durations.from_redis(buckets), seconds + micros / 1e6
+
+    def server(self) -> dict[str, Any]:
+        """What Redis says of itself: INFO, as redis-py reads it."""
         with available():
-            return Durations.from_redis(self.client.hgetall(KEYS.durations(job_type)))
+            info: dict[str, Any] = self.client.info()
+            return info
 
     # --- job types
 

@@ -7,6 +7,8 @@ from hashlib import sha256
 from secrets import token_hex
 from uuid import uuid4
 
+from jobs.record import Record
+from jobs.status import Status
 from jobs.transport import USUAL
 
 NO_FINGERPRINT = "-"
@@ -38,6 +40,23 @@ class Submission:
         if not self.id:
             object.__setattr__(self, "id", self.chosen_id or str(uuid4()))
 
+    def record(self, created_at: int) -> Record:
+        """The job as it stands right after it was accepted at ``created_at`` (microseconds)."""
+        return Record(
+            id=self.id,
+            type=self.type,
+            owner=self.owner,
+            status=Status.NEW,
+            parameters_json=self.parameters_json,
+            attempt=0,
+            max_attempts=self.max_attempts,
+            queue=self.queue,
+            priority=self.priority,
+            created_at=created_at,
+            sequence=1,
+            tags_json=self.tags_json,
+        )
+
     @property
     def tags_json(self) -> str:
         return json.dumps(dict(self.tags), ensure_ascii=False)
@@ -55,7 +74,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer to a submit: the job's id, and whether an earlier equal submit had made it."""
+    """The answer to a submit. ``record`` is the new job; None when an earlier equal submit had made it."""
 
     id: str
-    replayed: bool
+    record: Record | None

@@ -1,1 +1,6 @@
-"""The subscriber library and the services we ship."""
+"""The subscriber library and the services we ship. ``from subscribers import Subscriber`` is where yours begins."""
+
+from jobs.events import Event
+from subscribers.subscriber import Subscriber
+
+__all__ = ["Event", "Subscriber"]

@@ -68,4 +68,4 @@ class RunningJob:
 def _progress_json(current: float, total: float | None, message: str | None) -> str:
     percent = round(min(100.0, 100.0 * current / total), 1) if total else None
     progress = {"percent": percent, "current": current, "total": total, "message": message}
-    return json.dumps(progress, ensure_ascii=False, allow_nan=False)
+    return json.dumps(progress, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

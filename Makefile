@@ -1,0 +1,56 @@
+# The project's commands. `make run` and `make test` need Python >= 3.11 and make; all else comes with them.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test check lint types imports bench compose-test lock clean help
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
+
+run: $(VENV)/.run ## everything in one terminal; PORT, FLOWER_PORT, WORKERS and JOBS_DATA_DIR change it
+	@exec $(BIN)/python -m launch
+
+test: $(VENV)/.dev ## every test, against a real server and real workers
+	$(BIN)/python -m pytest
+
+check: lint types imports test ## what CI runs: lint, types, import rules, tests
+
+lint: $(VENV)/.dev ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev ## who may import whom
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev ## side by side with stock Flask + Celery
+	$(BIN)/python -m benchmarks
+
+compose-test: ## docker-compose.yml, really brought up
+	bash tests/compose/run.sh
+
+lock: ## write constraints.txt anew from what setup.cfg resolves to
+	rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/pip install --quiet '.[dev]'
+	$(VENV)/lock/bin/pip freeze --exclude joborchestrator > constraints.txt
+	rm -rf $(VENV)/lock
+
+clean: ## remove the venv; the data of `make run` stays
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "joborchestrator needs Python 3.11 or newer on the PATH"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "joborchestrator needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: setup.cfg constraints.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: setup.cfg constraints.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.run

@@ -1,0 +1,67 @@
+"""Answers about one job: which code, which headers (CONTRACT, "Routes")."""
+
+from flask import Response, request
+
+from app.documents import etag, job_document, self_url
+from app.front_door import FrontDoor
+from jobs.record import Record
+from jobs.status import Status
+
+
+def base_url(door: FrontDoor) -> str:
+    """What the URLs we hand out start with."""
+    return door.settings.public_url or request.host_url.rstrip("/") + request.script_root
+
+
+def answer_submit(
+    door: FrontDoor, record: Record, applied: str | None, *, minimal: bool, replayed: bool = False
+) -> Response:
+    """200 or 204 for a job that ended within the wait, else 202 with where and when to look again."""
+    base = base_url(door)
+    if not record.is_final:
+        response = _accepted(door, record, base)
+        response.headers["Location"] = self_url(record.id, base)
+    else:
+        empty = minimal and record.status is Status.COMPLETED
+        response = Response(status=204) if empty else _json(job_document(record, base), 200)
+        response.headers["Content-Location"] = self_url(record.id, base)
+    response.headers["ETag"] = etag(record)
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return _with_preference(response, applied)
+
+
+def answer_poll(door: FrontDoor, record: Record, applied: str | None) -> Response:
+    """200 for a final job, 202 until then, 304 when the caller has this version."""
+    if etag(record) in request.if_none_match:
+        response = Response(status=304)
+        if not record.is_final:
+            response.headers["Retry-After"] = str(door.retry_after(record))
+    elif record.is_final:
+        response = _json(job_document(record, base_url(door)), 200)
+    else:
+        response = _accepted(door, record, base_url(door))
+    response.headers["ETag"] = etag(record)
+    response.headers["Cache-Control"] = "no-cache"
+    return _with_preference(response, applied)
+
+
+def answer_json(text: bytes | str, status: int = 200) -> Response:
+    return _json(text, status)
+
+
+def _accepted(door: FrontDoor, record: Record, base: str) -> Response:
+    response = _json(job_document(record, base), 202)
+    response.headers["Retry-After"] = str(door.retry_after(record))
+    return response
+
+
+def _json(text: bytes | str, status: int) -> Response:
+    return Response(text, status, content_type="application/json")
+
+
+def _with_preference(response: Response, applied: str | None) -> Response:
+    if applied:
+        response.headers["Preference-Applied"] = applied
+        response.headers["Vary"] = "Prefer"
+    return response

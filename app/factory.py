@@ -1,0 +1,34 @@
+"""The application: blueprints, errors and middleware, put together."""
+
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+from app import errors, health_api, job_types_api, jobs_api, openapi, pages, seed_api
+from app.body_timeout import BodyTimeout
+from app.front_door import FrontDoor
+from app.proxies import TrustedProxies
+from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+def create_app(settings: Settings) -> Flask:
+    """The WSGI application of one web process. It connects to nothing until its first request."""
+    app = Flask("app", static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=settings.max_body, TRAP_HTTP_EXCEPTIONS=False)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions["front_door"] = FrontDoor(settings)
+    api = openapi.create_api(app)
+    for module in (jobs_api, job_types_api, seed_api, health_api):
+        api.register_blueprint(module.blp)
+    app.register_blueprint(openapi.blp)
+    app.register_blueprint(pages.blp)
+    errors.register(app)
+    app.wsgi_app = _wrapped(app.wsgi_app, settings)  # type: ignore[method-assign,assignment]
+    return app
+
+
+def _wrapped(wsgi_app: "WSGIApplication", settings: Settings) -> "WSGIApplication":
+    return TrustedProxies(BodyTimeout(wsgi_app), settings.trusted_proxies)

@@ -1,0 +1,77 @@
+"""What every view works with: the settings, the store, the queue and what workers announced."""
+
+import time
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from app.parameters import ParameterRules
+from jobs.backend import JobBackend
+from jobs.celery_app import JobsCelery, create_celery
+from jobs.durations import NOTHING_KNOWN, Durations
+from jobs.errors import StoreUnavailable
+from jobs.job_types import JobTypes
+from jobs.queue import Queue
+from jobs.record import Record
+from jobs.settings import Settings
+from jobs.store import JobStore
+
+DURATIONS_TRUSTED_FOR = 1.0
+"""Seconds a web process trusts the durations of a type that it read."""
+
+
+class FrontDoor:
+    """One for each web process; it connects to nothing until the first request."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.celery: JobsCelery = create_celery(settings)
+        self.queue = Queue(self.celery)
+        self.backend: JobBackend = self.celery.backend
+        self.store: JobStore = self.backend.store
+        self.types = JobTypes(self.store)
+        self.rules = ParameterRules()
+        self._durations: dict[str, _Read] = {}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many requests wait as may."""
+        return self.backend.waiting >= self.settings.max_waiters
+
+    def retry_after(self, record: Record) -> int:
+        """Whole seconds after which it is worth asking for the job again."""
+        read = self._durations_of(record.type)
+        started = record.started_at
+        return read.durations.retry_after(0.0 if started is None else read.redis_now() - started / 1e6)
+
+    def durations(self, job_type: str) -> Durations:
+        return self._durations_of(job_type).durations
+
+    def _durations_of(self, job_type: str) -> "_Read":
+        read = self._durations.get(job_type)
+        if read is None or time.monotonic() - read.at >= DURATIONS_TRUSTED_FOR:
+            try:
+                durations, redis_time = self.store.durations(job_type)
+                read = _Read(durations, redis_time, time.monotonic())
+            except StoreUnavailable:
+                read = read or _Read(NOTHING_KNOWN, time.time(), time.monotonic())
+            self._durations[job_type] = read
+        return read
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Durations as read at ``at`` (monotonic), when Redis's clock said ``redis_time`` (seconds)."""
+
+    durations: Durations
+    redis_time: float
+    at: float
+
+    def redis_now(self) -> float:
+        return self.redis_time + time.monotonic() - self.at
+
+
+def front_door() -> FrontDoor:
+    """The front door of the app that answers the present request."""
+    return cast(FrontDoor, current_app.extensions["front_door"])

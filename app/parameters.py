@@ -1,0 +1,54 @@
+"""Checking parameters at the door, against the JSON Schema that a worker announced."""
+
+import json
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import jsonschema_rs
+
+from jobs.errors import InvalidParameters
+from jobs.job_types import JobTypeInfo
+
+MOST_ERRORS = 20
+
+
+class ParameterRules:
+    """Keeps one compiled validator for each announced schema."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, tuple[dict[str, Any], Any]] = {}
+
+    def check(self, info: JobTypeInfo, parameters: dict[str, Any]) -> None:
+        """Do nothing if the parameters fit.
+
+        Raises:
+            InvalidParameters: with the JSON pointer of each broken rule, 20 at most.
+        """
+        validator = self._validator(info)
+        if not validator.is_valid(parameters):
+            errors = islice(validator.iter_errors(parameters), MOST_ERRORS)
+            raise InvalidParameters(info.name, [(f"/parameters{pointer(e.instance_path)}", say(e)) for e in errors])
+
+    def _validator(self, info: JobTypeInfo) -> Any:
+        schema, validator = self._compiled.get(info.name, (None, None))
+        if schema is not info.parameters:
+            validator = jsonschema_rs.Draft202012Validator(info.parameters, validate_formats=False)
+            self._compiled[info.name] = (info.parameters, validator)
+        return validator
+
+
+def pointer(path: Iterable[str | int]) -> str:
+    """A path as JSON pointer (RFC 6901): ``['a/b', 0]`` is ``/a~1b/0``."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def say(error: Any) -> str:
+    """The validator's message, without repeating more than a little of what was sent."""
+    message = str(error.message)
+    return message if len(message) <= 200 else f"{message[:100]} … {message[-60:]}"
+
+
+def as_json(parameters: dict[str, Any]) -> str:
+    """The text that is stored: what was sent, compactly."""
+    return json.dumps(parameters, ensure_ascii=False, separators=(",", ":"))

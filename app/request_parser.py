@@ -1,0 +1,78 @@
+"""Reading requests: strict JSON in, every mistake told with where it is."""
+
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from flask import Request, request
+from marshmallow import RAISE, Schema, ValidationError
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
+
+from app.errors import InvalidRequest
+from app.parameters import MOST_ERRORS, pointer
+from app.strict_json import loads
+
+
+class RequestParser(FlaskParser):  # type: ignore[misc]
+    """webargs' parser with our JSON reader and our errors; what a schema does not know is an error everywhere."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {"json": RAISE, "query": RAISE}  # noqa: RUF012  webargs declares it so
+
+    def load_json(self, req: Request, schema: Schema) -> Any:
+        """The body, read strictly.
+
+        Raises:
+            UnsupportedMediaType, MalformedJson, UnstorableText.
+        """
+        if req.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise UnsupportedMediaType("A body with a Content-Encoding is not read: send it as it is.")
+        body = req.get_data(cache=False)
+        if not (req.is_json or (not body and req.mimetype == "")):
+            raise UnsupportedMediaType("The body must be JSON, with Content-Type: application/json.")
+        return loads(body)
+
+    def load_querystring(self, req: Request, schema: Schema) -> Any:
+        """The query.
+
+        Raises:
+            InvalidRequest: a parameter that takes one value came several times.
+        """
+        several = [name for name, values in req.args.lists() if len(values) > 1 and name != "tag"]
+        if several:
+            raise InvalidRequest([(name, "came several times") for name in several[:MOST_ERRORS]])
+        return super().load_querystring(req, schema)
+
+    def handle_error(
+        self, error: ValidationError, req: Request, schema: Schema, *, error_status_code: Any, error_headers: Any
+    ) -> NoReturn:
+        messages = error.messages if isinstance(error.messages, dict) else {"json": error.messages}
+        found: list[tuple[str, str]] = []
+        for location, fields in messages.items():
+            for path, what in _walk(fields, ()):
+                where = pointer(path) if location == "json" else "/".join(map(str, path))
+                found.append((where[:200], what))
+                if len(found) == MOST_ERRORS:
+                    raise InvalidRequest(found) from error
+        raise InvalidRequest(found) from error
+
+
+def _walk(messages: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(messages, dict):
+        for name, inner in messages.items():
+            yield from _walk(inner, path if name == "_schema" else (*path, name))
+    elif isinstance(messages, list):
+        for message in messages:
+            yield from _walk(message, path)
+    else:
+        yield path, str(messages)
+
+
+def require_json_accepted() -> None:
+    """Refuse a client that takes neither JSON nor problem documents.
+
+    Raises:
+        NotAcceptable.
+    """
+    accepted = request.accept_mimetypes
+    if accepted and not any(accepted[kind] > 0 for kind in ("application/json", "application/problem+json")):
+        raise NotAcceptable("This is answered as application/json only.")

@@ -1,0 +1,200 @@
+"""The shapes of requests and answers: they check what comes in and describe what goes out."""
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from app.prefer import parse_wait_text
+from jobs.status import Status
+
+OWNER = r"^[A-Za-z0-9_-]{1,64}\Z"
+UUID = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z"
+MOST_TAGS = 16
+TAG_NAME = r"^[A-Za-z0-9_.-]{1,64}\Z"
+
+
+class Seconds(fields.Float):
+    """A span in a JSON body: a number of at least 0, not text and not a truth value."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValidationError("Not a number of seconds.")
+        if value < 0:
+            raise ValidationError("Must be at least 0.")
+        return float(value)
+
+
+class WaitText(fields.Field[float]):
+    """A wait in a query: plain decimal digits."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
+        try:
+            return parse_wait_text(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+
+def pattern(regex: str, what: str) -> validate.Regexp:
+    return validate.Regexp(regex, error=f"Must be {what}.")
+
+
+OWNER_RULE = pattern(OWNER, "1 to 64 of A-Z a-z 0-9 _ -")
+
+
+class SubmitSchema(Schema):
+    """A submit: which type of job, for whom, with what."""
+
+    type = fields.String(required=True, validate=validate.Length(1, 100), metadata={"example": "demo.random_delay"})
+    owner = fields.String(load_default="anonymous", validate=OWNER_RULE)
+    parameters = fields.Dict(load_default=dict, metadata={"description": "Fit the type's schema: GET /job-types."})
+    wait = Seconds(metadata={"description": "Seconds to wait for the end, fractions too; clamped.", "minimum": 0})
+    id = fields.String(
+        validate=pattern(UUID, "a UUID"),
+        metadata={"format": "uuid", "description": "An id of your own makes the submit repeatable."},
+    )
+    priority = fields.Integer(
+        strict=True, load_default=5, validate=validate.Range(0, 9), metadata={"description": "9 is the highest."}
+    )
+    tags = fields.Dict(
+        keys=fields.String(validate=pattern(TAG_NAME, "1 to 64 of A-Z a-z 0-9 _ . -")),
+        values=fields.String(validate=validate.Length(0, 256)),
+        load_default=dict,
+        validate=validate.Length(0, MOST_TAGS),
+        metadata={"maxProperties": MOST_TAGS},
+    )
+
+
+class SeedStartSchema(Schema):
+    """A submit in the seed's words."""
+
+    owner = fields.String(load_default="anonymous", validate=OWNER_RULE)
+    parameters = fields.Dict(load_default=dict)
+
+
+class SeedStartWithTimeoutSchema(SeedStartSchema):
+    initial_timeout = Seconds(
+        data_key="initialTimeout",
+        load_default=0.0,
+        metadata={"description": "Milliseconds to wait for the end.", "minimum": 0},
+    )
+
+
+class WaitQuerySchema(Schema):
+    wait = WaitText(metadata={"description": "Seconds to wait for the end, fractions too; clamped.", "type": "number"})
+
+
+class SeedGetQuerySchema(Schema):
+    job_id = fields.String(required=True, data_key="jobId")
+
+
+class Timestamp(fields.AwareDateTime):
+    """An RFC 3339 time in a query; microseconds since 1970 after loading."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        at = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return int(at.timestamp() * 1_000_000)
+        except (OverflowError, ValueError) as error:
+            raise ValidationError("Not a time that can be looked for.") from error
+
+
+class ListQuerySchema(Schema):
+    owner = fields.String(validate=OWNER_RULE)
+    status = fields.String(validate=validate.OneOf([str(s) for s in Status]))
+    type = fields.String(validate=validate.Length(1, 100))
+    created_after = Timestamp(format="iso", metadata={"description": "RFC 3339, with its offset or Z."})
+    created_before = Timestamp(format="iso", metadata={"description": "RFC 3339, with its offset or Z."})
+    tag = fields.List(
+        fields.String(validate=pattern(r"^[A-Za-z0-9_.-]{1,64}=[^\0]{0,256}\Z", "name=value")),
+        load_default=list,
+        metadata={"description": "name=value; several must all be there."},
+    )
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
+    cursor = fields.String(metadata={"description": "From the Link of the page before."})
+
+
+class ProgressSchema(Schema):
+    percent = fields.Float(required=True, allow_none=True)
+    current = fields.Float(required=True)
+    total = fields.Float(required=True, allow_none=True)
+    message = fields.String(required=True, allow_none=True)
+
+
+class JobErrorSchema(Schema):
+    type = fields.String(required=True)
+    message = fields.String(required=True)
+    retryable = fields.Boolean(required=True)
+
+
+class LinksSchema(Schema):
+    self = fields.URL(required=True)
+    result = fields.URL(required=True)
+    events = fields.URL(required=True)
+
+
+class JobSchema(Schema):
+    """The job document."""
+
+    id = fields.UUID(required=True)
+    type = fields.String(required=True)
+    owner = fields.String(required=True)
+    status = fields.String(required=True, validate=validate.OneOf([str(s) for s in Status]))
+    parameters = fields.Dict(required=True)
+    result = fields.Raw(required=True, allow_none=True)
+    error = fields.Nested(JobErrorSchema, required=True, allow_none=True)
+    progress = fields.Nested(ProgressSchema, required=True, allow_none=True)
+    attempt = fields.Integer(required=True)
+    max_attempts = fields.Integer(required=True)
+    queue = fields.String(required=True)
+    priority = fields.Integer(required=True)
+    tags = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+    created_at = fields.AwareDateTime(required=True)
+    run_at = fields.AwareDateTime(required=True, allow_none=True)
+    started_at = fields.AwareDateTime(required=True, allow_none=True)
+    finished_at = fields.AwareDateTime(required=True, allow_none=True)
+    expires_at = fields.AwareDateTime(required=True, allow_none=True)
+    duration = fields.Float(required=True, allow_none=True, metadata={"description": "Seconds."})
+    links = fields.Nested(LinksSchema, required=True)
+
+
+class JobTypeSchema(Schema):
+    """A job type that a living worker announced."""
+
+    name = fields.String(required=True)
+    description = fields.String(required=True)
+    parameters = fields.Dict(required=True, metadata={"description": "JSON Schema of the parameters."})
+    queue = fields.String(required=True)
+    time_limit = fields.Float(required=True, allow_none=True, metadata={"description": "Seconds."})
+    soft_time_limit = fields.Float(required=True, allow_none=True, metadata={"description": "Seconds."})
+    max_attempts = fields.Integer(required=True)
+    expected_duration = fields.Float(
+        required=True, allow_none=True, metadata={"description": "Seconds in which half of them ended."}
+    )
+
+
+class SeedJobSchema(Schema):
+    job_id = fields.UUID(required=True, data_key="jobId")
+    owner = fields.String(required=True)
+    status = fields.String(required=True)
+    parameters = fields.Dict(required=True)
+
+
+class HealthSchema(Schema):
+    status = fields.String(required=True)
+
+
+class FieldErrorSchema(Schema):
+    pointer = fields.String(required=True, metadata={"description": "JSON pointer, or the name of a header or query."})
+    detail = fields.String(required=True)
+
+
+class ProblemSchema(Schema):
+    """RFC 9457."""
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    instance = fields.String()
+    errors = fields.List(fields.Nested(FieldErrorSchema))
+    error = fields.Nested(JobErrorSchema, metadata={"description": "The job's error, where the job failed."})

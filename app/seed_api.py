@@ -1,0 +1,73 @@
+"""The seed's own endpoints, for clients written against the original."""
+
+from typing import Any
+
+import orjson
+from flask import Response
+from flask_smorest import Blueprint
+
+from app.answers import answer_json, base_url
+from app.documents import seed_document
+from app.front_door import FrontDoor, front_door
+from app.jobs_api import PROBLEM, RETRY_AFTER, canonical, submission
+from app.request_parser import RequestParser, require_json_accepted
+from app.schemas import SeedGetQuerySchema, SeedJobSchema, SeedStartSchema, SeedStartWithTimeoutSchema
+from app.waiting import submit_and_wait
+
+blp = Blueprint("seed", __name__, url_prefix="/Jobs", description="The endpoints of the original project.")
+blp.ARGUMENTS_PARSER = RequestParser()
+blp.before_request(require_json_accepted)
+
+ID_IN_BODY = {"type": "string", "format": "uuid"}
+
+
+@blp.route("/StartJobWithTimeout", methods=["POST"])
+@blp.arguments(SeedStartWithTimeoutSchema)
+@blp.response(200, SeedJobSchema, description="It ended in time.")
+@blp.alt_response(202, schema=ID_IN_BODY, headers=RETRY_AFTER, description="It goes on; the body is its id.")
+@blp.alt_response(400, **PROBLEM)
+@blp.alt_response(413, **PROBLEM)
+@blp.alt_response(415, **PROBLEM)
+@blp.alt_response(422, **PROBLEM)
+@blp.alt_response(503, **PROBLEM)
+def start_job_with_timeout(body: dict[str, Any]) -> Response:
+    """Start a job and wait for `initialTimeout` milliseconds."""
+    door = front_door()
+    return _start(door, body, min(body["initial_timeout"] / 1000, door.settings.max_wait))
+
+
+@blp.route("/StartJob", methods=["POST"])
+@blp.arguments(SeedStartSchema)
+@blp.response(202, ID_IN_BODY, headers=RETRY_AFTER, description="Accepted; the body is its id.")
+@blp.alt_response(400, **PROBLEM)
+@blp.alt_response(413, **PROBLEM)
+@blp.alt_response(415, **PROBLEM)
+@blp.alt_response(422, **PROBLEM)
+@blp.alt_response(503, **PROBLEM)
+def start_job(body: dict[str, Any]) -> Response:
+    """Start a job."""
+    return _start(front_door(), body, 0.0)
+
+
+@blp.route("/get")
+@blp.arguments(SeedGetQuerySchema, location="query")
+@blp.response(200, SeedJobSchema)
+@blp.alt_response(404, **PROBLEM)
+@blp.alt_response(422, **PROBLEM)
+@blp.alt_response(503, **PROBLEM)
+def get_job(query: dict[str, Any]) -> Response:
+    """Look at a job."""
+    return answer_json(seed_document(front_door().store.get(canonical(query["job_id"]))))
+
+
+def _start(door: FrontDoor, body: dict[str, Any], seconds: float) -> Response:
+    job = submission(door, {**body, "type": door.settings.default_type})
+    record, _ = submit_and_wait(door, job, seconds)
+    if record.is_final:
+        return answer_json(seed_document(record))
+    response = answer_json(orjson.dumps(record.id), 202)
+    response.headers["Location"] = f"{base_url(door)}/Jobs/get?jobId={record.id}"
+    response.headers["Retry-After"] = str(door.retry_after(record))
+    return response
+
+

@@ -1,0 +1,66 @@
+"""Submitting and waiting: a request blocks on ``AsyncResult`` until its job ends or its time is over."""
+
+import time
+from typing import Any
+
+from app.front_door import FrontDoor
+from jobs.backend import NotEnded
+from jobs.errors import StoreUnavailable
+from jobs.queue import Message
+from jobs.record import Record
+from jobs.submission import Accepted, Submission
+
+
+def submit_and_wait(door: FrontDoor, job: Submission, seconds: float) -> tuple[Record, bool]:
+    """Submit the job and wait at most ``seconds`` from now; also whether an earlier equal submit had made it.
+
+    Raises:
+        JobIdTaken, IdempotencyKeyReused, StoreUnavailable: nothing was stored.
+    """
+    until = time.monotonic() + seconds
+    message = door.queue.message(job.id, job.type, job.owner, job.parameters_json, job.queue, job.priority)
+    if seconds <= 0 or door.is_full:
+        accepted = door.store.submit(job, message)
+        record = accepted.record
+    else:
+        accepted, record = _submit_and_block(door, job, message, until)
+    if record is not None:
+        return record, False
+    return wait(door, door.store.get(accepted.id), until - time.monotonic()), True
+
+
+def _submit_and_block(
+    door: FrontDoor, job: Submission, message: Message, until: float
+) -> tuple[Accepted, Record | None]:
+    """Submit with the waiter in place before the job can end; no record for a job that was there before."""
+    result = door.celery.AsyncResult(job.id)
+    reply_to = door.backend.reply_channel
+    door.backend.expect(result)
+    try:
+        accepted = door.store.submit(job, message, reply_to)
+        if accepted.record is None:
+            return accepted, None
+        return accepted, _block(result, until - time.monotonic()) or accepted.record
+    finally:
+        door.backend.remove_pending_result(result)
+
+
+def wait(door: FrontDoor, record: Record, seconds: float) -> Record:
+    """The job once it has ended, or as it stands after ``seconds``."""
+    if record.is_final or seconds <= 0 or door.is_full:
+        return record
+    try:
+        return _block(door.celery.AsyncResult(record.id), seconds) or record
+    except StoreUnavailable:
+        return record
+
+
+def _block(result: Any, seconds: float) -> Record | None:
+    """Block on the result; None when the job could not be read at the end."""
+    ended: list[dict[str, Any]] = []
+    try:
+        result.get(timeout=max(0.0, seconds), propagate=False, on_message=ended.append)
+    except NotEnded as still:
+        return still.record
+    record: Record = ended[0]["record"]
+    return record
