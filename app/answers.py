@@ -23,7 +23,7 @@ def answer_submit(
         response.headers["Location"] = self_url(record.id, base)
     else:
         empty = minimal and record.status is Status.COMPLETED
-        response = Response(status=204) if empty else _json(job_document(record, base), 200)
+        response = answer_empty(204) if empty else _json(job_document(record, base), 200)
         response.headers["Content-Location"] = self_url(record.id, base)
     response.headers["ETag"] = etag(record)
     if replayed:
@@ -34,7 +34,7 @@ def answer_submit(
 def answer_poll(door: FrontDoor, record: Record, applied: str | None) -> Response:
     """200 for a final job, 202 until then, 304 when the caller has this version."""
     if etag(record) in request.if_none_match:
-        response = Response(status=304)
+        response = answer_empty(304)
         if not record.is_final:
             response.headers["Retry-After"] = str(door.retry_after(record))
     elif record.is_final:
@@ -44,6 +44,13 @@ def answer_poll(door: FrontDoor, record: Record, applied: str | None) -> Respons
     response.headers["ETag"] = etag(record)
     response.headers["Cache-Control"] = "no-cache"
     return _with_preference(response, applied)
+
+
+def answer_empty(status: int) -> Response:
+    """No body, and no type of one."""
+    response = Response(status=status)
+    del response.headers["Content-Type"]
+    return response
 
 
 def answer_json(text: bytes | str, status: int = 200) -> Response:

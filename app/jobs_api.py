@@ -8,7 +8,7 @@ from flask import Response, request
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
-from app.answers import answer_json, answer_poll, answer_submit, base_url
+from app.answers import answer_empty, answer_json, answer_poll, answer_submit, base_url
 from app.cursor import from_cursor, next_link
 from app.documents import job_list
 from app.errors import InvalidRequest, JobHasNoResult
@@ -111,7 +111,7 @@ class OneJob(MethodView):
         door = front_door()
         record = door.store.get(canonical(job_id))
         door.store.delete(record, json.loads(record.tags_json))
-        return Response(status=204)
+        return answer_empty(204)
 
 
 @blp.route("/<job_id>/result")

@@ -13,7 +13,7 @@ from app.parameters import MOST_ERRORS, pointer
 from app.strict_json import loads
 
 
-class RequestParser(FlaskParser):  # type: ignore[misc]
+class RequestParser(FlaskParser):
     """webargs' parser with our JSON reader and our errors; what a schema does not know is an error everywhere."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": RAISE, "query": RAISE}  # noqa: RUF012  webargs declares it so

@@ -69,5 +69,3 @@ def _start(door: FrontDoor, body: dict[str, Any], seconds: float) -> Response:
     response.headers["Location"] = f"{base_url(door)}/Jobs/get?jobId={record.id}"
     response.headers["Retry-After"] = str(door.retry_after(record))
     return response
-
-

@@ -190,9 +190,7 @@ class JobStore:
         """
         self._finish(job_id, Status.CANCELLED, None, ("", ""), "")
 
-    def _finish(
-        self, job_id: str, final: Status, claim: Claim | None, field: tuple[str, str], event_data: str
-    ) -> None:
+    def _finish(self, job_id: str, final: Status, claim: Claim | None, field: tuple[str, str], event_data: str) -> None:
         owner, job_type = (claim.owner, claim.type) if claim else self._owner_and_type_of(job_id)
         keys = [
             KEYS.record(job_id),

@@ -4,8 +4,6 @@ kombu counts priorities from 0, the highest, and gives only that one the bare ke
 highest, to 0, and the usual one, 5, lives in the list named like the queue.
 """
 
-from typing import ClassVar
-
 from kombu.transport import redis
 
 HIGHEST = 9
@@ -25,7 +23,7 @@ def queue_key(queue: str, priority: int) -> str:
 class Channel(redis.Channel):
     """Fetches by priority, 9 first."""
 
-    priority_steps: ClassVar[list[int]] = list(range(HIGHEST + 1))
+    priority_steps = list(range(HIGHEST + 1))  # noqa: RUF012  kombu declares it so
 
     def _q_for_pri(self, queue: str, pri: int) -> str:
         return queue_key(queue, HIGHEST - pri)

@@ -14,7 +14,7 @@ from workers.announcer import Announcer
 from workers.job_type import JobType
 from workers.task import JobTask
 
-SHIPPED: tuple[str, ...] = ()
+SHIPPED = ("workers.demo",)
 
 
 def create_worker_app(settings: Settings) -> JobsCelery:

@@ -24,7 +24,7 @@ class JobType:
     soft_time_limit: float | None
     max_attempts: int
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
     def load(self, parameters: Mapping[str, Any]) -> dict[str, Any]:

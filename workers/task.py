@@ -50,5 +50,3 @@ class JobTask(Task):  # type: ignore[misc]
         except ValidationError as error:
             messages = json.dumps(error.messages, ensure_ascii=False)
             raise JobError(f"The parameters are not valid: {messages}", error_type="invalid-parameters") from error
-
-

@@ -1,0 +1,59 @@
+"""``python -m app``: the front door alone. ``HOST``, ``PORT`` and ``WEB_CONCURRENCY`` say where and how many."""
+
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NoReturn
+
+from app.server import Server, raise_file_limit
+from jobs.errors import SettingsError
+from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+def main(environ: Mapping[str, str]) -> None:
+    """Serve until told to stop. What is wrong is one line on stderr, and exit code 2."""
+    try:
+        settings = Settings.from_environ(environ)
+    except SettingsError as error:
+        _refuse(str(error))
+    host = environ.get("HOST") or "127.0.0.1"
+    port = _number(environ, "PORT", 8000, 65535)
+    _check_free(host, port)
+    raise_file_limit()
+
+    def load() -> "WSGIApplication":
+        from app.factory import create_app
+
+        return create_app(settings)
+
+    Server(host, port, _number(environ, "WEB_CONCURRENCY", 1, 512), load).run()
+
+
+def _number(environ: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = environ.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= most):
+        _refuse(f"{name}={text[:40]!r} is not a whole number from 1 to {most}")
+    return int(text)
+
+
+def _check_free(host: str, port: int) -> None:
+    """gunicorn would try for five seconds, with a traceback at the end."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            _refuse(f"cannot listen on {host}:{port}: {error.strerror}; PORT and HOST change it")
+
+
+def _refuse(why: str) -> NoReturn:
+    sys.stderr.write(f"joborchestrator: {why}\n")
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main(os.environ)

@@ -1,0 +1,82 @@
+"""The Prefer header (RFC 7240), and how long a request waits."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_ELEMENT = re.compile(rf"(?:{_QUOTED}|[^,\"])+")
+_PREFERENCE = re.compile(rf"\s*({_WORD})\s*(?:=\s*({_WORD}|{_QUOTED})\s*)?(?:;.*)?", re.DOTALL)
+_DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
+_LONGEST_WAIT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Prefer:
+    """What a client prefers, of what we know."""
+
+    wait: str | None = None
+    """The text of ``wait``, unchecked."""
+    respond_async: bool = False
+    return_minimal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WaitChoice:
+    seconds: float
+    from_prefer: bool
+    """Whether the Prefer header decided it."""
+
+
+def parse_prefer(header_values: Iterable[str]) -> Prefer:
+    """Read all Prefer headers of a request; the first of equal preferences counts, what is malformed does not."""
+    found: dict[str, str] = {}
+    for value in header_values:
+        for element in _ELEMENT.findall(value):
+            match = _PREFERENCE.fullmatch(element)
+            if match:
+                found.setdefault(match[1].lower(), _unquoted(match[2] or ""))
+    return Prefer(found.get("wait"), "respond-async" in found, found.get("return", "").lower() == "minimal")
+
+
+def parse_wait_text(text: str) -> float:
+    """Seconds written as plain decimal digits, such as ``10`` or ``0.25``.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if len(text) > _LONGEST_WAIT or not _DECIMAL.fullmatch(text):
+        raise ValueError("A wait is a number of seconds of at least 0, such as 10 or 0.25.")
+    return float(text)
+
+
+def choose_wait(asked: float | None, prefer: Prefer, default_wait: float, max_wait: float) -> WaitChoice:
+    """How long to wait: what the body or query asked for, else Prefer, else the default; clamped.
+
+    Raises:
+        ValueError: Prefer's wait decides and is no number of seconds.
+    """
+    if asked is not None:
+        return WaitChoice(min(asked, max_wait), from_prefer=False)
+    if prefer.wait is not None:
+        return WaitChoice(min(parse_wait_text(prefer.wait), max_wait), from_prefer=True)
+    if prefer.respond_async:
+        return WaitChoice(0.0, from_prefer=True)
+    return WaitChoice(min(default_wait, max_wait), from_prefer=False)
+
+
+def preference_applied(prefer: Prefer, choice: WaitChoice, minimal_applied: bool) -> str | None:
+    """The value of Preference-Applied: what of Prefer was used, as it was used. A wait in the body overrides both."""
+    applied = []
+    if choice.from_prefer and prefer.respond_async:
+        applied.append("respond-async")
+    if choice.from_prefer and prefer.wait is not None:
+        applied.append(f"wait={choice.seconds:.12g}")
+    if minimal_applied:
+        applied.append("return=minimal")
+    return ", ".join(applied) or None
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value

@@ -1,0 +1,82 @@
+"""gunicorn with gevent workers, set up for many waiting requests; what it answers by itself is JSON too."""
+
+import resource
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.http import errors as http
+from gunicorn.workers.ggevent import GeventWorker
+
+from app.problems import CONTENT_TYPE, problem_bytes
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+GRACE = 10
+"""Seconds that running requests have to end when the server is stopped."""
+
+_ANSWERS: tuple[tuple[type[Exception], int, str], ...] = (
+    (http.LimitRequestLine, 414, "URI Too Long"),
+    (http.LimitRequestHeaders, 431, "Request Header Fields Too Large"),
+    (http.UnsupportedTransferCoding, 501, "Not Implemented"),
+    (http.ExpectationFailed, 417, "Expectation Failed"),
+    (http.InvalidHTTPVersion, 505, "HTTP Version Not Supported"),
+)
+
+
+class JsonErrorsWorker(GeventWorker):  # type: ignore[misc]
+    """Answers a request that is no HTTP with a problem document instead of a page."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        if not isinstance(exc, http.ParseException):
+            super().handle_error(req, client, addr, exc)
+            return
+        status, reason = next(((s, r) for kind, s, r in _ANSWERS if isinstance(exc, kind)), (400, "Bad Request"))
+        self.log.warning("bad request from %s: %s", (addr or ("unix socket",))[0], type(exc).__name__)
+        slug = reason.lower().replace(" ", "-")
+        body = problem_bytes(status, slug, reason, f"The request is not understood: {type(exc).__name__}.")
+        head = f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: {CONTENT_TYPE}\r\n"
+        try:
+            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        except OSError:
+            self.log.debug("the client of a bad request has gone")
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """The web server. ``load`` makes the WSGI application, in the worker, after gevent has patched the process."""
+
+    def __init__(self, host: str, port: int, workers: int, load: Callable[[], "WSGIApplication"]) -> None:
+        self._options = {
+            "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            "workers": workers,
+            "worker_class": f"{JsonErrorsWorker.__module__}.{JsonErrorsWorker.__name__}",
+            "worker_connections": 20_000,
+            "backlog": 4096,
+            "keepalive": 75,
+            "graceful_timeout": GRACE,
+            "timeout": 60,
+            "loglevel": "warning",
+            "limit_request_line": 8190,
+            "limit_request_fields": 100,
+            "limit_request_field_size": 16_380,
+            "forwarded_allow_ips": "",
+            "proc_name": "joborchestrator",
+            "control_socket_disable": True,
+        }
+        self._make = load
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> "WSGIApplication":
+        return self._make()
+
+
+def raise_file_limit() -> None:
+    """Let this process and its workers hold as many connections as the machine allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
