@@ -1,0 +1,110 @@
+"""``python -m launch`` (`make run`): server, API, workers, Flower and subscribers in one terminal."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from launch.configuration import (
+    CannotStart,
+    Configuration,
+    check_modules,
+    check_ports,
+    check_redis,
+    without_password,
+)
+from launch.part import Part, Show
+from launch.readiness import checks, why_not_ready
+from launch.redis_server import USUAL_PORT, RedisServer, ServerError, free_port
+from launch.supervisor import Supervisor
+from launch.terminal import complain, say
+
+SUBSCRIBERS = 2
+
+
+def main(environ: Mapping[str, str]) -> int:
+    """Run until Ctrl-C. Returns the exit code: 0, 1 if something did not come up, 2 if nothing was started."""
+    try:
+        configuration = Configuration.from_environ(environ)
+        check_ports(configuration)
+        if configuration.redis_given:
+            check_redis(configuration.settings.redis_url)
+        check_modules(configuration.settings)
+        server = None if configuration.redis_given else _start_server(configuration)
+    except (CannotStart, ServerError) as error:
+        complain(str(error))
+        return 2
+    return _run(configuration, server, environ)
+
+
+def _start_server(configuration: Configuration) -> RedisServer:
+    server = RedisServer(configuration.settings.data_dir / "redis", port=free_port(USUAL_PORT))
+    server.start()
+    return server
+
+
+def _run(configuration: Configuration, server: RedisServer | None, environ: Mapping[str, str]) -> int:
+    redis_url = server.url if server else configuration.settings.redis_url
+    inherited = {
+        **environ,
+        "JOBS_REDIS_URL": redis_url,
+        "HOST": configuration.host,
+        "PORT": str(configuration.port),
+        "FLOWER_UNAUTHENTICATED_API": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    logs: Path = configuration.settings.data_dir / "logs"
+    supervisor = Supervisor(parts(configuration), inherited, logs, server)
+    supervisor.catch_signals()
+    try:
+        supervisor.start()
+        ready = supervisor.wait_until_ready(checks(configuration, redis_url, SUBSCRIBERS))
+        if ready:
+            _welcome(configuration, redis_url, logs)
+            supervisor.watch()
+        elif not supervisor.stopping and (reason := why_not_ready(configuration)):
+            complain(reason)
+        failed = not ready and not supervisor.stopping
+    finally:
+        say("stopping …")
+        supervisor.stop()
+    say("stopped; what was queued is kept" if server else "stopped")
+    return 1 if failed else 0
+
+
+def parts(configuration: Configuration) -> list[Part]:
+    """The processes, in the order in which they end: first whoever accepts work, last whoever does it."""
+    python = sys.executable
+    flower = [
+        "-m",
+        "celery",
+        "-A",
+        "workers.main",
+        "flower",
+        "--address=127.0.0.1",
+        f"--port={configuration.flower_port}",
+    ]
+    return [
+        Part("web", [python, "-m", "app"], grace=12),
+        Part("console", [python, "-m", "subscribers.console"], Show.EVERYTHING),
+        Part("microservice-x", [python, "-m", "subscribers.microservice_x"], Show.PREFIXED),
+        Part("flower", [python, *flower], grace=3),
+        *(
+            Part(f"worker{i}", [python, "-m", "workers", "-n", f"worker{i}@%h", "-l", "warning"], grace=10)
+            for i in range(1, configuration.workers + 1)
+        ),
+    ]
+
+
+def _welcome(configuration: Configuration, redis_url: str, logs: Path) -> None:
+    api = f"http://{configuration.host}:{configuration.port}"
+    say(f"API      {api}/jobs")
+    say(f"Swagger  {api}/docs")
+    say(f"Flower   http://127.0.0.1:{configuration.flower_port}/")
+    say(f"Redis    {without_password(redis_url)}")
+    say(f"Logs     {logs}")
+    say("ready; one line a change of a job follows, Ctrl-C stops everything")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(os.environ))

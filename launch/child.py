@@ -1,0 +1,26 @@
+"""How our child processes are started: apart from the terminal's Ctrl-C, and never outliving us."""
+
+import ctypes
+import signal
+import subprocess
+import sys
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def child_options() -> dict[str, Any]:
+    """Arguments for ``Popen``: a session of its own, no input, and SIGTERM when we die, however we die.
+
+    The kernel watches the thread that starts the child: start children from the main thread.
+    """
+    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "start_new_session": True}
+    if _LIBC is not None:
+        options["preexec_fn"] = _end_with_parent
+    return options
+
+
+def _end_with_parent() -> None:
+    assert _LIBC is not None
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,118 @@
+"""What `make run` is told by the environment, checked before anything starts."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from redis import Redis
+from redis.exceptions import AuthenticationError, RedisError
+
+from jobs.errors import SettingsError
+from jobs.settings import Settings
+
+OLDEST_REDIS = 7
+
+
+class CannotStart(Exception):
+    """Nothing was started; the text says why in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    settings: Settings
+    redis_given: bool
+    """Whether JOBS_REDIS_URL names a server; else we start one."""
+    host: str
+    port: int
+    flower_port: int
+    workers: int
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "Configuration":
+        """Read everything, and report every mistake at once.
+
+        Raises:
+            CannotStart.
+        """
+        problems: list[str] = []
+        settings = Settings()
+        try:
+            settings = Settings.from_environ(environ)
+        except SettingsError as error:
+            problems.extend(error.problems)
+        port = _number(environ, "PORT", 8000, 65535, problems)
+        flower_port = _number(environ, "FLOWER_PORT", 5555, 65535, problems)
+        workers = _number(environ, "WORKERS", 1, 64, problems)
+        if port == flower_port:
+            problems.append(f"PORT and FLOWER_PORT are both {port}")
+        if problems:
+            raise CannotStart("; ".join(problems))
+        host = environ.get("HOST") or "127.0.0.1"
+        return cls(settings, bool(environ.get("JOBS_REDIS_URL")), host, port, flower_port, workers)
+
+
+def check_ports(configuration: Configuration) -> None:
+    """Raise CannotStart if a port we need is taken."""
+    wanted = (
+        (configuration.host, configuration.port, "the API", "PORT"),
+        ("127.0.0.1", configuration.flower_port, "Flower", "FLOWER_PORT"),
+    )
+    for host, port, what, variable in wanted:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                raise CannotStart(
+                    f"{host}:{port} for {what} cannot be had ({error.strerror}); {variable} changes it"
+                ) from error
+
+
+def check_redis(url: str) -> None:
+    """Raise CannotStart unless a server we can work with answers at ``url``."""
+    shown = without_password(url)
+    try:
+        with Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
+            info = client.info("server")
+    except AuthenticationError as error:
+        raise CannotStart(f"Redis at {shown} refuses the user or password in JOBS_REDIS_URL") from error
+    except (RedisError, OSError) as error:
+        raise CannotStart(f"Redis at {shown} (JOBS_REDIS_URL) cannot be used: {_one_line(error, url)}") from error
+    version = str(info.get("redis_version", "0"))
+    if "valkey_version" not in info and int(version.split(".")[0]) < OLDEST_REDIS:
+        raise CannotStart(f"Redis at {shown} is {version}; Redis {OLDEST_REDIS} or newer, or Valkey, is needed")
+
+
+def check_modules(settings: Settings) -> None:
+    """Raise CannotStart unless the job modules can be imported, as a worker would."""
+    if settings.modules:
+        done = subprocess.run(
+            [sys.executable, "-c", "import workers.main"], capture_output=True, text=True, timeout=60, env=os.environ
+        )
+        if done.returncode:
+            last = (done.stderr.strip() or "no message").splitlines()[-1]
+            raise CannotStart(last.removeprefix("joborchestrator: "))
+
+
+def without_password(url: str) -> str:
+    """A Redis URL as it may be shown."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}{parts.path}"
+
+
+def _number(environ: Mapping[str, str], name: str, default: int, most: int, problems: list[str]) -> int:
+    text = environ.get(name) or str(default)
+    if text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= most:
+        return int(text)
+    problems.append(f"{name}={text[:40]!r} is not a whole number from 1 to {most}")
+    return default
+
+
+def _one_line(error: Exception, url: str) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    password = urlsplit(url).password
+    return text.replace(password, "…") if password else text

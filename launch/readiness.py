@@ -1,0 +1,60 @@
+"""Whether everything is really up: asked from outside, as a user would find it."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from launch.configuration import Configuration
+
+Check = Callable[[], bool]
+
+
+def checks(configuration: Configuration, redis_url: str, subscribers: int) -> Mapping[str, Check]:
+    """One question for each part, by what it is called when the answer is still no."""
+    host = "127.0.0.1" if configuration.host in {"0.0.0.0", "::"} else configuration.host  # noqa: S104
+    api = f"http://{host}:{configuration.port}"
+    return {
+        "the API": lambda: _status(f"{api}/health/ready") == 200,
+        "a worker": lambda: bool(_json(f"{api}/job-types")),
+        "Flower": lambda: _status(f"http://127.0.0.1:{configuration.flower_port}/healthcheck") == 200,
+        "the subscribers": lambda: _listening(redis_url) >= subscribers,
+    }
+
+
+def why_not_ready(configuration: Configuration) -> str:
+    """What the API says of itself, where it answers at all."""
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{configuration.port}/health/ready", timeout=2)  # noqa: S310
+    except urllib.error.HTTPError as error:
+        return str(json.load(error).get("detail", ""))
+    except OSError:
+        pass
+    return ""
+
+
+def _status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
+            return int(answer.status)
+    except OSError:
+        return 0
+
+
+def _json(url: str) -> object:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
+            return json.load(answer)
+    except (OSError, ValueError):
+        return None
+
+
+def _listening(redis_url: str) -> int:
+    try:
+        with Redis.from_url(redis_url, socket_timeout=2) as client:
+            return int(client.pubsub_numpat())
+    except (RedisError, OSError):
+        return 0

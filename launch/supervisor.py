@@ -1,0 +1,116 @@
+"""Keeps a set of processes running, and ends them all in order."""
+
+import signal
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+from launch.part import Part
+from launch.readiness import Check
+from launch.redis_server import RedisServer
+from launch.terminal import complain, say
+
+READY_WITHIN = 60.0
+ASK_EVERY = 0.1
+SETTLED_AFTER = 10.0
+"""Seconds a part must have run for its next end not to count as a failed start."""
+SLOWEST_RESTART = 15.0
+
+
+class Supervisor:
+    """Starts the parts, watches them, starts again what dies, and stops them.
+
+    Args:
+        parts: in the order in which they are to end.
+        environ: what they are started with.
+        logs: the directory of their log files.
+        server: the embedded server, already started; the last to end.
+    """
+
+    def __init__(
+        self, parts: Sequence[Part], environ: Mapping[str, str], logs: Path, server: RedisServer | None = None
+    ) -> None:
+        self._parts, self._environ, self._logs, self._server = parts, environ, logs, server
+        self._stopping = threading.Event()
+        self._interrupts = 0
+        self._failures: dict[str, int] = {}
+        self._due: dict[str, float] = {}
+
+    def catch_signals(self) -> None:
+        """Make Ctrl-C and SIGTERM stop everything, and a second one kill it."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._interrupted)
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def start(self) -> None:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        for part in self._parts:
+            part.start(self._environ, self._logs)
+
+    def wait_until_ready(self, checks: Mapping[str, Check]) -> bool:
+        """Whether every check came true in time; if not, the terminal says which did not, or who died."""
+        deadline = time.monotonic() + READY_WITHIN
+        waiting = dict(checks)
+        while waiting and not self.stopping:
+            for part in self._parts:
+                if part.exit_code is not None:
+                    complain(f"{part.name} ended while starting (exit code {part.exit_code}):")
+                    for line in part.last_lines:
+                        say(f"  {line}")
+                    return False
+            waiting = {name: check for name, check in waiting.items() if not check()}
+            if waiting and time.monotonic() > deadline:
+                complain(f"not ready after {READY_WITHIN:g} s: {', '.join(waiting)}; logs are in {self._logs}")
+                return False
+            if waiting:
+                self._stopping.wait(ASK_EVERY)
+        return not self.stopping
+
+    def watch(self) -> None:
+        """Return when told to stop; until then start again whatever dies."""
+        while not self._stopping.wait(0.2):
+            if self._server is not None and not self._server.is_running:
+                say("--- the embedded server died; starting it again with its data")
+                self._server.start()
+            for part in self._parts:
+                if part.exit_code is not None:
+                    self._revive(part)
+
+    def stop(self) -> None:
+        """End every part in order, then the server; whoever does not leave within its grace is killed."""
+        self._stopping.set()
+        for part in self._parts:
+            part.terminate()
+        for part in self._parts:
+            self._see_out(part)
+        if self._server is not None:
+            self._server.stop()
+
+    def _see_out(self, part: Part) -> None:
+        deadline = time.monotonic() + part.grace
+        while time.monotonic() < deadline and self._interrupts < 2 and not part.wait(0.1):
+            continue
+        part.kill()
+
+    def _revive(self, part: Part) -> None:
+        now = time.monotonic()
+        if part.name not in self._due:
+            settled = now - part.started_at >= SETTLED_AFTER
+            failures = self._failures[part.name] = 0 if settled else self._failures.get(part.name, 0) + 1
+            pause = 0.0 if failures <= 1 else min(SLOWEST_RESTART, 0.5 * 2.0**failures)
+            self._due[part.name] = now + pause
+            later = f" in {pause:g} s" if pause else ""
+            say(f"--- {part.name} died (exit code {part.exit_code}); starting it again{later}")
+        if now >= self._due[part.name]:
+            del self._due[part.name]
+            part.kill()
+            part.start(self._environ, self._logs)
+
+    def _interrupted(self, _number: int, _frame: FrameType | None) -> None:
+        self._interrupts += 1
+        self._stopping.set()
