@@ -7,10 +7,12 @@ from marshmallow import Schema, ValidationError, fields, validate
 from app.prefer import parse_wait_text
 from jobs.status import Status
 
-OWNER = r"^[A-Za-z0-9_-]{1,64}\Z"
-UUID = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z"
+END = r"$(?!\n)"
+"""The end of the text, for Python (whose ``$`` overlooks a last line break) and for readers of JSON Schema alike."""
+OWNER = rf"^[A-Za-z0-9_-]{{1,64}}{END}"
+UUID = rf"^[0-9A-Fa-f]{{8}}(-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}}{END}"
 MOST_TAGS = 16
-TAG_NAME = r"^[A-Za-z0-9_.-]{1,64}\Z"
+TAG_NAME = rf"^[A-Za-z0-9_.-]{{1,64}}{END}"
 
 
 class Seconds(fields.Float):
@@ -105,7 +107,7 @@ class ListQuerySchema(Schema):
     created_after = Timestamp(format="iso", metadata={"description": "RFC 3339, with its offset or Z."})
     created_before = Timestamp(format="iso", metadata={"description": "RFC 3339, with its offset or Z."})
     tag = fields.List(
-        fields.String(validate=pattern(r"^[A-Za-z0-9_.-]{1,64}=[^\0]{0,256}\Z", "name=value")),
+        fields.String(validate=pattern(rf"^[A-Za-z0-9_.-]{{1,64}}=.{{0,256}}{END}", "name=value")),
         load_default=list,
         metadata={"description": "name=value; several must all be there."},
     )

@@ -14,7 +14,7 @@ from launch.configuration import (
     without_password,
 )
 from launch.part import Part, Show
-from launch.readiness import checks, why_not_ready
+from launch.readiness import checks, why_not_ready, worker_names
 from launch.redis_server import USUAL_PORT, RedisServer, ServerError, free_port
 from launch.supervisor import Supervisor
 from launch.terminal import complain, say
@@ -90,8 +90,8 @@ def parts(configuration: Configuration) -> list[Part]:
         Part("microservice-x", [python, "-m", "subscribers.microservice_x"], Show.PREFIXED),
         Part("flower", [python, *flower], grace=3),
         *(
-            Part(f"worker{i}", [python, "-m", "workers", "-n", f"worker{i}@%h", "-l", "warning"], grace=10)
-            for i in range(1, configuration.workers + 1)
+            Part(name, [python, "-m", "workers", "-n", f"{name}@%h", "-l", "warning"], grace=10)
+            for name in sorted(worker_names(configuration))
         ),
     ]
 

@@ -4,10 +4,13 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
+from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import RedisError
 
+from jobs.celery_app import JobsCelery, create_celery
 from launch.configuration import Configuration
 
 Check = Callable[[], bool]
@@ -16,19 +19,25 @@ Check = Callable[[], bool]
 def checks(configuration: Configuration, redis_url: str, subscribers: int) -> Mapping[str, Check]:
     """One question for each part, by what it is called when the answer is still no."""
     host = "127.0.0.1" if configuration.host in {"0.0.0.0", "::"} else configuration.host  # noqa: S104
+    celery, wanted = create_celery(replace(configuration.settings, redis_url=redis_url)), worker_names(configuration)
     api = f"http://{host}:{configuration.port}"
     return {
         "the API": lambda: _status(f"{api}/health/ready") == 200,
-        "a worker": lambda: bool(_json(f"{api}/job-types")),
+        "the workers": lambda: bool(_json(f"{api}/job-types")) and _answering(celery) >= wanted,
         "Flower": lambda: _status(f"http://127.0.0.1:{configuration.flower_port}/healthcheck") == 200,
         "the subscribers": lambda: _listening(redis_url) >= subscribers,
     }
 
 
+def worker_names(configuration: Configuration) -> frozenset[str]:
+    """What the workers are called, before the ``@`` and the machine."""
+    return frozenset(f"worker{i}" for i in range(1, configuration.workers + 1))
+
+
 def why_not_ready(configuration: Configuration) -> str:
     """What the API says of itself, where it answers at all."""
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{configuration.port}/health/ready", timeout=2)  # noqa: S310
+        urllib.request.urlopen(f"http://127.0.0.1:{configuration.port}/health/ready", timeout=2)
     except urllib.error.HTTPError as error:
         return str(json.load(error).get("detail", ""))
     except OSError:
@@ -50,6 +59,15 @@ def _json(url: str) -> object:
             return json.load(answer)
     except (OSError, ValueError):
         return None
+
+
+def _answering(celery: JobsCelery) -> frozenset[str]:
+    """The names of the workers that answer a ping: what was announced may be of workers that have gone."""
+    try:
+        replies = celery.control.ping(timeout=0.3)
+    except (OperationalError, OSError):
+        return frozenset()
+    return frozenset(node.split("@")[0] for reply in replies for node in reply)
 
 
 def _listening(redis_url: str) -> int:

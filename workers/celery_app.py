@@ -14,7 +14,7 @@ from workers.announcer import Announcer
 from workers.job_type import JobType
 from workers.task import JobTask
 
-SHIPPED = ("workers.demo",)
+SHIPPED = ("workers.demo", "workers.csv_profile")
 
 
 def create_worker_app(settings: Settings) -> JobsCelery:
