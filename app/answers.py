@@ -25,7 +25,7 @@ def answer_submit(
         empty = minimal and record.status is Status.COMPLETED
         response = answer_empty(204) if empty else _json(job_document(record, base), 200)
         response.headers["Content-Location"] = self_url(record.id, base)
-    response.headers["ETag"] = etag(record)
+    response.set_etag(etag(record))
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
     return _with_preference(response, applied)
@@ -33,7 +33,7 @@ def answer_submit(
 
 def answer_poll(door: FrontDoor, record: Record, applied: str | None) -> Response:
     """200 for a final job, 202 until then, 304 when the caller has this version."""
-    if etag(record) in request.if_none_match:
+    if request.if_none_match.contains_weak(etag(record)):
         response = answer_empty(304)
         if not record.is_final:
             response.headers["Retry-After"] = str(door.retry_after(record))
@@ -41,7 +41,7 @@ def answer_poll(door: FrontDoor, record: Record, applied: str | None) -> Respons
         response = _json(job_document(record, base_url(door)), 200)
     else:
         response = _accepted(door, record, base_url(door))
-    response.headers["ETag"] = etag(record)
+    response.set_etag(etag(record))
     response.headers["Cache-Control"] = "no-cache"
     return _with_preference(response, applied)
 

@@ -1,20 +1,25 @@
 """A bound on how long a client may take to send its body."""
 
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from gevent import Timeout
-from werkzeug.exceptions import RequestTimeout
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import BadRequest, RequestTimeout
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
 BODY_WITHIN = 30.0
-"""Seconds for each read of the body."""
+"""Seconds for all reads of a body together."""
 
 
 class BodyTimeout:
-    """WSGI middleware: whoever reads a body that does not come gets ``RequestTimeout``, which is answered 408."""
+    """WSGI middleware: whoever reads a body that does not come gets ``RequestTimeout``, which is answered 408.
+
+    One whose chunks are malformed, which gunicorn notices while it is read, gives ``BadRequest``: 400.
+    """
 
     def __init__(self, app: "WSGIApplication", seconds: float = BODY_WITHIN) -> None:
         self._app, self._seconds = app, seconds
@@ -29,7 +34,7 @@ class _TimedInput:
     """``wsgi.input`` that gives up; what the view does between reads does not count."""
 
     def __init__(self, stream: Any, seconds: float) -> None:
-        self._stream, self._seconds = stream, seconds
+        self._stream, self._seconds, self._left = stream, seconds, seconds
 
     def read(self, size: int = -1) -> bytes:
         return self._timed(self._stream.read, size)
@@ -39,5 +44,11 @@ class _TimedInput:
 
     def _timed(self, read: Callable[[int], bytes], size: int) -> bytes:
         late = RequestTimeout(f"The body did not arrive within {self._seconds:g} seconds.")
-        with Timeout(self._seconds, late):
-            return read(size)
+        began = time.monotonic()
+        try:
+            with Timeout(max(self._left, 0.0), late):
+                return read(size)
+        except ParseException as error:
+            raise BadRequest(f"The body cannot be read: {type(error).__name__}.") from error
+        finally:
+            self._left -= time.monotonic() - began

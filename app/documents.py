@@ -34,8 +34,8 @@ def self_url(job_id: str, base: str) -> str:
 
 
 def etag(record: Record) -> str:
-    """The document's version: it changes with every event of the job, and with nothing else."""
-    return f'"{record.id[:8]}-{record.sequence}"'
+    """The document's version, without quotes: it changes with every event of the job, and with nothing else."""
+    return f"{record.id[:8]}-{record.sequence}"
 
 
 def _members(record: Record, base: str) -> dict[str, Any]:

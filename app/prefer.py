@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
-_ELEMENT = re.compile(rf"(?:{_QUOTED}|[^,\"])+")
+# A quote that never closes runs to the end: a part of it that failed to match would be tried again from every quote.
+_ELEMENT = re.compile(r'(?:"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[^,"])+', re.DOTALL)
 _PREFERENCE = re.compile(rf"\s*({_WORD})\s*(?:=\s*({_WORD}|{_QUOTED})\s*)?(?:;.*)?", re.DOTALL)
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
 _LONGEST_WAIT = 20
@@ -72,10 +73,15 @@ def preference_applied(prefer: Prefer, choice: WaitChoice, minimal_applied: bool
     if choice.from_prefer and prefer.respond_async:
         applied.append("respond-async")
     if choice.from_prefer and prefer.wait is not None:
-        applied.append(f"wait={choice.seconds:.12g}")
+        applied.append(f"wait={_decimal(choice.seconds)}")
     if minimal_applied:
         applied.append("return=minimal")
     return ", ".join(applied) or None
+
+
+def _decimal(seconds: float) -> str:
+    """As ``parse_wait_text`` reads it: without exponent, and without a fraction when there is none."""
+    return f"{seconds:.9f}".rstrip("0").rstrip(".")
 
 
 def _unquoted(value: str) -> str:

@@ -27,41 +27,51 @@ _HOST = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]
 class TrustedProxies:
     """WSGI middleware: applies one hop of X-Forwarded-… from ``networks``, drops it from anybody else.
 
-    A Host that is no host name is answered 400, for the URLs we hand out are made from it.
+    A host, port or scheme that is none, once those are applied, is answered 400: the URLs we hand out are made from it.
     """
 
     def __init__(self, app: "WSGIApplication", networks: Sequence[Network]) -> None:
-        self._direct = app
-        self._behind_proxy = ProxyFix(app, x_for=1, x_proto=1, x_host=1, x_port=1, x_prefix=1)
+        self._app = app
+        self._behind_proxy = ProxyFix(self._checked, x_for=1, x_proto=1, x_host=1, x_port=1, x_prefix=1)
         self._networks = tuple(networks)
 
     def __call__(self, environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
         if self._networks and self._is_trusted(environ.get("REMOTE_ADDR", "")):
-            app: WSGIApplication = self._behind_proxy
-            host = environ.get("HTTP_X_FORWARDED_HOST", environ.get("HTTP_HOST", "")).split(",")[-1].strip()
-        else:
-            app, host = self._direct, environ.get("HTTP_HOST", "")
-            for name in FORWARDED:
-                environ.pop(name, None)
-        if host and not is_host(host):
-            return _refuse(start_response)
-        return app(environ, start_response)
+            return self._behind_proxy(environ, start_response)
+        for name in FORWARDED:
+            environ.pop(name, None)
+        return self._checked(environ, start_response)
+
+    def _checked(self, environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
+        return self._app(environ, start_response) if _makes_urls(environ) else _refuse(start_response)
 
     def _is_trusted(self, address: str) -> bool:
         try:
             peer = ipaddress.ip_address(address)
         except ValueError:
             return False
+        peer = getattr(peer, "ipv4_mapped", None) or peer  # how a socket of both families names an IPv4 peer
         return any(peer in network for network in self._networks)
 
 
 def is_host(text: str) -> bool:
     """Whether it is a host name or address, with a port or without."""
     match = _HOST.fullmatch(text)
-    return match is not None and (match[1] is None or 0 < int(match[1]) < 65536)
+    return match is not None and (match[1] is None or _is_port(match[1]))
+
+
+def _is_port(text: str) -> bool:
+    return re.fullmatch("[0-9]{1,5}", text, re.ASCII) is not None and 0 < int(text) < 65536
+
+
+def _makes_urls(environ: dict[str, Any]) -> bool:
+    """Without a Host (HTTP/1.0) they are made from SERVER_PORT, which X-Forwarded-Port may have set."""
+    host, port = environ.get("HTTP_HOST", ""), environ.get("SERVER_PORT", "")
+    scheme_is_ours = environ.get("wsgi.url_scheme") in {"http", "https"}
+    return scheme_is_ours and (not host or is_host(host)) and (not port or _is_port(port))
 
 
 def _refuse(start_response: "StartResponse") -> Iterable[bytes]:
-    body = problem_bytes(400, "bad-host", "Bad host", "The Host header is not a host name with an optional port.")
+    body = problem_bytes(400, "bad-host", "Bad host", "The request names no valid host, port and scheme.")
     start_response("400 Bad Request", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))])
     return [body]

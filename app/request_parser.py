@@ -49,7 +49,7 @@ class RequestParser(FlaskParser):
         found: list[tuple[str, str]] = []
         for location, fields in messages.items():
             for path, what in _walk(fields, ()):
-                where = pointer(path) if location == "json" else "/".join(map(str, path))
+                where = pointer(path) if location == "json" else str(path[0])
                 found.append((where[:200], what))
                 if len(found) == MOST_ERRORS:
                     raise InvalidRequest(found) from error

@@ -1,9 +1,12 @@
 """gunicorn with gevent workers, set up for many waiting requests; what it answers by itself is JSON too."""
 
+import contextlib
 import resource
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from gevent import Timeout
 from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors as http
 from gunicorn.workers.ggevent import GeventWorker
@@ -16,6 +19,10 @@ if TYPE_CHECKING:
 GRACE = 10
 """Seconds that running requests have to end when the server is stopped."""
 
+LINGER = 1.0
+"""Seconds that we read on after refusing a request; closing with unread input would reset the answer away."""
+
+_ENOUGH_FILES = 10_240
 _ANSWERS: tuple[tuple[type[Exception], int, str], ...] = (
     (http.LimitRequestLine, 414, "URI Too Long"),
     (http.LimitRequestHeaders, 431, "Request Header Fields Too Large"),
@@ -24,23 +31,36 @@ _ANSWERS: tuple[tuple[type[Exception], int, str], ...] = (
     (http.InvalidHTTPVersion, 505, "HTTP Version Not Supported"),
 )
 
+_OUR_FAULT = (http.InvalidResponseHeader, http.InvalidResponseHeaderName)
+"""Kinds of ParseException too, though it is the application that sent the header."""
+
 
 class JsonErrorsWorker(GeventWorker):  # type: ignore[misc]
-    """Answers a request that is no HTTP with a problem document instead of a page."""
+    """Answers a request that is no HTTP, or that broke the application, with a problem document instead of a page."""
 
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        if not isinstance(exc, http.ParseException):
-            super().handle_error(req, client, addr, exc)
-            return
-        status, reason = next(((s, r) for kind, s, r in _ANSWERS if isinstance(exc, kind)), (400, "Bad Request"))
-        self.log.warning("bad request from %s: %s", (addr or ("unix socket",))[0], type(exc).__name__)
-        slug = reason.lower().replace(" ", "-")
-        body = problem_bytes(status, slug, reason, f"The request is not understood: {type(exc).__name__}.")
-        head = f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: {CONTENT_TYPE}\r\n"
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        if isinstance(exc, http.ParseException) and not isinstance(exc, _OUR_FAULT):
+            self.log.warning("bad request from %s: %s", (addr or ("unix socket",))[0], type(exc).__name__)
+            status, reason = next(((s, r) for kind, s, r in _ANSWERS if isinstance(exc, kind)), (400, "Bad Request"))
+            slug, detail = reason.lower().replace(" ", "-"), f"The request is not understood: {type(exc).__name__}."
+        else:
+            where = f"{getattr(req, 'method', '?')} {getattr(req, 'path', '?')}"
+            self.log.error("unexpected error answering %s", where, exc_info=exc)
+            status, reason = 500, "Internal Server Error"
+            slug, detail = "internal", "Something went wrong on our side; it has been logged."
         try:
-            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            _send(client, status, reason, problem_bytes(status, slug, reason, detail))
         except OSError:
             self.log.debug("the client of a bad request has gone")
+
+
+def _send(client: Any, status: int, reason: str, body: bytes) -> None:
+    head = f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: {CONTENT_TYPE}\r\n"
+    with Timeout(LINGER, False):
+        client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(65_536):
+            pass
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -78,5 +98,8 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 def raise_file_limit() -> None:
     """Let this process and its workers hold as many connections as the machine allows."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in (hard, max(soft, _ENOUGH_FILES)):
+        with contextlib.suppress(ValueError, OSError):  # macOS says "unlimited" and takes no more than a number
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            return

@@ -8,6 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from celery import states
@@ -29,6 +30,8 @@ from jobs.submission import Submission
 log = logging.getLogger(__name__)
 
 OWNER_OF_PLAIN_TASKS = "anonymous"
+LOOK_AGAIN_AFTER = 0.25
+"""Seconds between two looks for a job that nobody has submitted yet: a task that was sent by other means."""
 
 
 class NotEnded(TimeoutError):  # type: ignore[misc]
@@ -141,23 +144,30 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
 
     def expect(self, result: AsyncResult) -> None:
         """Begin to wait for a job that is about to be submitted with ``reply_to=reply_channel``."""
-        self._expected[id(result)] = self.result_consumer.expect(result.id)
+        self._register(result).announced = True
 
     def add_pending_result(self, result: AsyncResult, weak: bool = False, start_drainer: bool = True) -> AsyncResult:
-        """Begin to wait for a job that is there already: register first, then ask, so that no end is missed."""
+        """Begin to wait for a job that may be there already: register first, then ask, so that no end is missed."""
         if id(result) not in self._expected:
             channel = self.reply_channel
-            self.expect(result)
+            waiter = self._register(result)
             try:
-                record = self.store.watch(result.id, channel)
-                if record.is_final:
-                    self._expected[id(result)].final = record
-            except JobNotFound:
-                pass
+                self._announce(waiter, channel)
             except BaseException:
                 self.remove_pending_result(result)
                 raise
         return result
+
+    def _register(self, result: AsyncResult) -> Waiter:
+        waiter = self._expected[id(result)] = self.result_consumer.expect(result.id)
+        return waiter
+
+    def _announce(self, waiter: Waiter, channel: str) -> None:
+        """Have the job's end told to us; a job that is not known yet stays unannounced."""
+        with suppress(JobNotFound):
+            record = self.store.watch(waiter.job_id, channel)
+            waiter.announced = True
+            waiter.final = record if record.is_final else None
 
     def remove_pending_result(self, result: AsyncResult) -> AsyncResult:
         waiter = self._expected.pop(id(result), None)
@@ -197,13 +207,18 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
         """The job once it is final or the time is over; None when it could not be read then."""
         deadline = None if timeout is None else time.monotonic() + timeout
         waiter = self._expected[id(result)]
-        if waiter.final is not None:
-            return waiter.final
-        while True:
-            woken = waiter.wait(None if deadline is None else deadline - time.monotonic())
+        while waiter.final is None:
+            left = None if deadline is None else deadline - time.monotonic()
+            if not waiter.announced and (left is None or left > LOOK_AGAIN_AFTER):
+                waiter.wait(LOOK_AGAIN_AFTER)
+                with suppress(StoreUnavailable):
+                    self._announce(waiter, self.reply_channel)
+                continue
+            woken = waiter.wait(left)
             record = self._read(result.id)  # at the end of the time too: a wake-up may have been lost
             if not woken or (record is not None and record.is_final):
                 return record
+        return waiter.final
 
     def _read(self, job_id: str) -> Record | None:
         """Whatever goes wrong with reading means "not ended yet"."""

@@ -45,7 +45,8 @@ def create_celery(settings: Settings) -> JobsCelery:
         worker_prefetch_multiplier=1,
         worker_send_task_events=True,
         worker_hijack_root_logger=False,
-        worker_cancel_long_running_tasks_on_connection_loss=True,
+        # a job goes on through a lost connection: the copy that Redis hands out again is refused at its claim
+        worker_cancel_long_running_tasks_on_connection_loss=False,
         event_queue_prefix="celeryev",
         timezone="UTC",
         enable_utc=True,

@@ -32,10 +32,12 @@ RECHECK_AT_ONCE = 500
 class Waiter:
     """Somebody who waits for one job; a bare lock is the lightest thing that sleeps, in threads and greenlets."""
 
-    __slots__ = ("_lock", "final", "job_id")
+    __slots__ = ("_lock", "announced", "final", "job_id")
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
+        self.announced = False
+        """Whether the job's record names our reply channel, so that its end will be told."""
         self.final: Record | None = None
         """The ended job, if it was known before anybody slept."""
         self._lock = threading.Lock()

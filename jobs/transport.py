@@ -17,7 +17,7 @@ def kombu_priority(priority: int) -> int:
 
 def queue_key(queue: str, priority: int) -> str:
     """The Redis list that holds the messages of one queue and one of our priorities."""
-    return queue if priority == USUAL else f"{queue}:{priority}"
+    return queue if priority == USUAL else f"{queue}{redis.Channel.sep}{priority}"
 
 
 class Channel(redis.Channel):

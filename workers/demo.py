@@ -2,6 +2,7 @@
 
 import math
 import random
+import sys
 import time
 from typing import Any
 
@@ -15,11 +16,14 @@ STEP = 0.5
 """Seconds between two reports of a delay; a shorter delay reports nothing."""
 
 
+FAIL_MESSAGE = "It was asked to fail."
+
+
 class Number(fields.Float):
     """A finite JSON number: not text, not a truth value."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
             raise ValidationError("Not a number.")
         return float(value)
 
@@ -29,7 +33,7 @@ class DelayParameters(Schema):
 
 
 class FailParameters(Schema):
-    message = fields.String(load_default="It was asked to fail.", validate=validate.Length(1, 1000))
+    message = fields.String(load_default=FAIL_MESSAGE, validate=validate.Length(1, 1000))
     retryable = fields.Boolean(load_default=False, truthy={True}, falsy={False})
 
 
@@ -51,7 +55,7 @@ def random_delay(job: Job, seconds: float | None = None) -> dict[str, float]:
 
 
 @job("demo.fail", schema=FailParameters)
-def fail(job: Job, message: str, retryable: bool) -> None:
+def fail(job: Job, message: str = FAIL_MESSAGE, retryable: bool = False) -> None:
     """Fail with the given message."""
     raise JobError(message, retryable=retryable, error_type="demo-failure")
 

@@ -1,0 +1,53 @@
+"""Fixtures: a server of the tests' own, and the service on it."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from support.service import Service
+
+from jobs.celery_app import JobsCelery, create_celery
+from launch.redis_server import RedisServer
+
+SERVERS = ["embedded", *(["debian"] if shutil.which("redis-server") else [])]
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def redis_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A server with nothing in it; every test that needs one runs on the embedded one, and on Debian's if it is there."""
+    binary = shutil.which("redis-server") if request.param == "debian" else None
+    with RedisServer(tmp_path_factory.mktemp(f"redis-{request.param}"), binary=binary) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def service(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service, shared by the tests of a session: every test uses jobs of its own."""
+    running = Service(tmp_path_factory.mktemp("service"), redis_server)
+    try:
+        yield running.start()
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    with Redis.from_url(redis_server.url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def celery(service: Service) -> Iterator[JobsCelery]:
+    """A Celery app in this process, as a script of anybody's would make one."""
+    app = create_celery(service.settings)
+    yield app
+    app.backend.result_consumer.stop()
+    app.close()
+
+
+@pytest.fixture
+def data() -> Path:
+    """The real input."""
+    return Path(__file__).parent / "data"

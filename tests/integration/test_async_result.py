@@ -1,0 +1,79 @@
+"""``app.AsyncResult(job_id).get(timeout=…)`` works for anyone, with exact times."""
+
+import threading
+import time
+from uuid import uuid4
+
+import pytest
+from celery.exceptions import TaskRevokedError, TimeoutError
+from support.eventually import eventually
+from support.service import Service
+
+from jobs.celery_app import JobsCelery
+from jobs.errors import JobFailed
+
+
+def test_a_plain_script_gets_the_result(service: Service, celery: JobsCelery) -> None:
+    job_id = service.submit("demo.random_delay", parameters={"seconds": 0.3}).json()["id"]
+    assert celery.AsyncResult(job_id).get(timeout=5) == {"seconds": 0.3}
+    assert celery.AsyncResult(job_id).state == "SUCCESS"
+    assert celery.AsyncResult(job_id).get(timeout=0) == {"seconds": 0.3}
+
+
+@pytest.mark.parametrize("timeout", [0.1, 0.25, 1.2])
+def test_a_timeout_ends_after_exactly_its_time(service: Service, celery: JobsCelery, timeout: float) -> None:
+    job_id = service.submit("demo.random_delay", parameters={"seconds": 1.8}).json()["id"]
+    result = celery.AsyncResult(job_id)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        result.get(timeout=timeout)
+    assert timeout <= time.monotonic() - began < timeout + 0.05
+    assert celery.backend.waiting == 0
+    assert result.get(timeout=5) == {"seconds": 1.8}
+
+
+def test_a_failed_job_raises_its_error_and_no_class_of_the_workers(service: Service, celery: JobsCelery) -> None:
+    job_id = service.submit("sample.raises", wait=5).json()["id"]
+    with pytest.raises(JobFailed) as caught:
+        celery.AsyncResult(job_id).get(timeout=5)
+    assert caught.value.error_type == "ValueError"
+    assert isinstance(celery.AsyncResult(job_id).get(timeout=5, propagate=False), JobFailed)
+
+
+def test_a_cancelled_job_is_revoked(service: Service, celery: JobsCelery) -> None:
+    job_id = service.submit("sample.steps").json()["id"]
+    service.post(f"/jobs/{job_id}/cancel")
+    with pytest.raises(TaskRevokedError):
+        celery.AsyncResult(job_id).get(timeout=5)
+
+
+def test_an_unknown_job_is_waited_for_in_vain(celery: JobsCelery) -> None:
+    with pytest.raises(TimeoutError):
+        celery.AsyncResult(str(uuid4())).get(timeout=0.1)
+
+
+def test_a_lost_subscription_costs_no_waiter_its_answer(service: Service, celery: JobsCelery) -> None:
+    job_id = service.submit("demo.random_delay", parameters={"seconds": 0.8}).json()["id"]
+    found: list[object] = []
+    thread = threading.Thread(target=lambda: found.append(celery.AsyncResult(job_id).get(timeout=5)))
+    thread.start()
+    client = celery.backend.store.client
+    eventually(lambda: client.pubsub_numsub(celery.backend.reply_channel)[0][1])
+    for connection in client.client_list(_type="pubsub"):
+        if connection["psub"] == "0":  # the reply channels, ours and the web process's
+            client.client_kill_filter(_id=connection["id"])
+    thread.join(3)
+    assert found == [{"seconds": 0.8}]
+
+
+def test_a_plain_celery_task_has_its_life_recorded(service: Service, celery: JobsCelery) -> None:
+    sent = celery.send_task("sample.plain", kwargs={"a": 1, "b": 2})
+    assert sent.get(timeout=5) == 3
+    job = service.get(f"/jobs/{sent.id}").json()
+    assert (job["type"], job["status"], job["result"], job["parameters"]) == (
+        "sample.plain",
+        "Completed",
+        3,
+        {"a": 1, "b": 2},
+    )
+    assert service.get("/jobs", params={"type": "sample.plain"}).json()

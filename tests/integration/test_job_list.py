@@ -1,0 +1,102 @@
+"""GET /jobs: filters, pages, cursor."""
+
+from uuid import uuid4
+
+import pytest
+from support.service import Service
+
+from jobs.store import MOST_LOOKED_AT, JobStore, Selection
+from jobs.submission import Submission
+
+
+@pytest.fixture
+def owner(service: Service) -> str:
+    """An owner with five jobs: three noops, of which one is tagged, one failed and one running."""
+    owner = f"lister-{uuid4().hex[:8]}"
+    for n in range(3):
+        service.submit(owner=owner, parameters={"n": n}, tags={"n": str(n), "team": "x"} if n == 1 else {}, wait=5)
+    service.submit("demo.fail", owner=owner, wait=5)
+    service.submit("demo.random_delay", owner=owner, parameters={"seconds": 1.5}, wait=0.1)
+    return owner
+
+
+def test_jobs_are_listed_newest_first(service: Service, owner: str) -> None:
+    jobs = service.get("/jobs", params={"owner": owner}).json()
+    assert [job["type"] for job in jobs] == ["demo.random_delay", "demo.fail", "demo.noop", "demo.noop", "demo.noop"]
+    assert [job["created_at"] for job in jobs] == sorted((job["created_at"] for job in jobs), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"status": "Completed"}, 3),
+        ({"status": "Failed"}, 1),
+        ({"status": "InProgress"}, 1),
+        ({"status": "Cancelled"}, 0),
+        ({"type": "demo.noop"}, 3),
+        ({"type": "demo.noop", "status": "Failed"}, 0),
+        ({"type": "no.such"}, 0),
+        ({"tag": "n=1"}, 1),
+        ({"tag": ["n=1", "team=x"]}, 1),
+        ({"tag": ["n=1", "team=y"]}, 0),
+        ({"created_after": "2020-01-01T00:00:00Z"}, 5),
+        ({"created_before": "2020-01-01T00:00:00+02:00"}, 0),
+    ],
+)
+def test_filters_narrow_the_list(service: Service, owner: str, filters: dict[str, str], expected: int) -> None:
+    assert len(service.get("/jobs", params={"owner": owner, **filters}).json()) == expected
+
+
+def test_times_split_the_list(service: Service, owner: str) -> None:
+    middle = service.get("/jobs", params={"owner": owner}).json()[2]["created_at"]
+    older = service.get("/jobs", params={"owner": owner, "created_before": middle}).json()
+    newer = service.get("/jobs", params={"owner": owner, "created_after": middle}).json()
+    assert len(older) + len(newer) in {5, 6}
+    assert all(job["created_at"] <= middle for job in older)
+    assert all(job["created_at"] >= middle for job in newer)
+
+
+def test_following_the_links_gives_every_job_once(service: Service, owner: str) -> None:
+    seen: list[str] = []
+    url: str | None = f"{service.url}/jobs?owner={owner}&limit=2"
+    pages = 0
+    while url:
+        answer = service.session.get(url, timeout=10)
+        assert len(answer.json()) <= 2
+        seen += [job["id"] for job in answer.json()]
+        url = answer.links.get("next", {}).get("url")
+        pages += 1
+    assert (len(seen), len(set(seen)), pages) == (5, 5, 3)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("limit=0", "limit=201", "limit=x", "limit=1&limit=2", "status=new", "cursor=abc", "cursor=", "owner=a%20b"),
+        *("created_after=yesterday", "created_after=2026-01-01", "tag=x", "no_such=1", "tag=%00=x", "cursor=WzEsMl0"),
+    ],
+)
+def test_a_wrong_query_is_told(service: Service, query: str) -> None:
+    answer = service.get(f"/jobs?{query}")
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["pointer"] == query.split("=")[0]
+
+
+def test_a_page_looks_at_a_bounded_number_of_entries(service: Service, celery: object) -> None:
+    store: JobStore = celery.backend.store  # type: ignore[attr-defined]
+    owner = f"many-{uuid4().hex[:8]}"
+    for _ in range(3):
+        store.submit(_job("rare", owner), message=None)
+    for _ in range(MOST_LOOKED_AT + 5):
+        store.submit(_job("common", owner), message=None)
+    for _ in range(MOST_LOOKED_AT + 5):
+        store.submit(_job("rare", "somebody-else"), message=None)
+    selection = Selection(owner=owner, type="rare")
+    first, more = store.page(selection, 10, None)
+    assert (len(first), more is not None) == (0, True)
+    second, end = store.page(selection, 10, more)
+    assert (len(second), end) == (3, None)
+
+
+def _job(job_type: str, owner: str) -> Submission:
+    return Submission(type=job_type, owner=owner, parameters_json="{}", queue="nobody", max_attempts=1)

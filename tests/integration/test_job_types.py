@@ -1,0 +1,81 @@
+"""GET /job-types, and parameters checked against what was announced."""
+
+import pytest
+from support.service import Service
+
+
+def test_what_workers_run_is_announced(service: Service) -> None:
+    types = {info["name"]: info for info in service.get("/job-types").json()}
+    assert {"demo.random_delay", "demo.fail", "demo.noop", "csv.profile", "sample.greet"} <= set(types)
+    greet = types["sample.greet"]
+    assert greet["description"] == "Greet somebody."
+    assert greet["queue"] == "default"
+    assert greet["max_attempts"] == 3
+    assert greet["parameters"]["required"] == ["name"]
+    assert greet["parameters"]["additionalProperties"] is False
+    assert greet["parameters"]["properties"]["name"]["maxLength"] == 20
+    assert types["sample.slow"]["time_limit"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "pointers"),
+    [
+        ({}, ["/parameters"]),
+        ({"name": 5}, ["/parameters/name"]),
+        ({"name": "x" * 21, "times": 9}, ["/parameters/name", "/parameters/times"]),
+        ({"name": "x", "colour": "red"}, ["/parameters"]),
+        ({"name": "x", "times": "2"}, ["/parameters/times"]),
+    ],
+)
+def test_parameters_are_checked_at_the_door(
+    service: Service, parameters: dict[str, object], pointers: list[str]
+) -> None:
+    answer = service.submit("sample.greet", parameters=parameters)
+    assert answer.status_code == 422
+    assert sorted(error["pointer"] for error in answer.json()["errors"]) == pointers
+    assert all(error["detail"] for error in answer.json()["errors"])
+
+
+def test_parameters_are_loaded_by_the_workers_schema(service: Service) -> None:
+    good = service.submit("sample.greet", parameters={"name": "x", "day": "2026-11-24"}, wait=5).json()
+    assert good["result"]["day"] == "2026-11-24"
+    bad = service.submit("sample.greet", parameters={"name": "x", "day": "someday"}, wait=5).json()
+    assert bad["status"] == "Failed"
+    assert bad["error"]["type"] == "invalid-parameters"
+
+
+def test_an_unknown_type_is_told_with_the_known_ones(service: Service) -> None:
+    answer = service.submit("no.such")
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "/problems/unknown-job-type"
+    assert "sample.greet" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("job_type", "error"),
+    [("sample.not_json", "result-not-json"), ("sample.raises", "ValueError"), ("sample.slow", "time-limit")],
+)
+def test_what_goes_wrong_in_a_job_is_its_error(service: Service, job_type: str, error: str) -> None:
+    job = service.submit(job_type, wait=10).json()
+    assert job["status"] == "Failed"
+    assert job["error"]["type"] == error
+    assert "Traceback" not in job["error"]["message"]
+
+
+def test_a_job_whose_process_dies_is_failed(service: Service) -> None:
+    job = service.submit("sample.dies", wait=10).json()
+    assert (job["status"], job["error"]["type"]) == ("Failed", "worker-lost")
+    assert service.submit(wait=5).json()["status"] == "Completed"
+
+
+def test_a_large_result_arrives(service: Service) -> None:
+    assert len(service.submit("sample.big", wait=5).json()["result"]) == 300_000
+
+
+def test_the_airports_are_profiled(service: Service, data: object) -> None:
+    text = (data / "airports.csv").read_text()  # type: ignore[operator]
+    job = service.submit("csv.profile", parameters={"csv": text}, wait=20).json()
+    assert job["status"] == "Completed", job["error"]
+    assert job["result"]["rows"] == 3376
+    assert [c["name"] for c in job["result"]["columns"]][-2:] == ["latitude", "longitude"]
+    assert job["progress"]["percent"] == 100.0

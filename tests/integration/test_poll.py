@@ -1,0 +1,98 @@
+"""GET /jobs/{id} and /result: 202 until final, then 200; ETag and 304; 404."""
+
+import threading
+import time
+from uuid import uuid4
+
+import pytest
+from support.eventually import eventually
+from support.service import Service
+
+
+def test_a_job_is_polled_from_202_to_200(service: Service) -> None:
+    job_id = service.submit("demo.random_delay", parameters={"seconds": 0.5}).json()["id"]
+    running = service.get(f"/jobs/{job_id}")
+    assert running.status_code == 202
+    assert int(running.headers["Retry-After"]) >= 1
+    ended = eventually(lambda: (a := service.get(f"/jobs/{job_id}")).status_code == 200 and a)
+    assert ended.json()["status"] == "Completed"
+    assert ended.json()["duration"] == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(("params", "headers"), [({"wait": "0.25"}, {}), ({}, {"Prefer": "wait=0.25"})])
+def test_a_poll_has_a_wait_of_its_own(service: Service, params: dict[str, str], headers: dict[str, str]) -> None:
+    job_id = service.submit("demo.random_delay", parameters={"seconds": 0.9}).json()["id"]
+    began = time.monotonic()
+    early = service.get(f"/jobs/{job_id}", params=params, headers=headers)
+    assert early.status_code == 202
+    assert 0.25 <= time.monotonic() - began <= 0.32
+    assert early.headers.get("Preference-Applied") == ("wait=0.25" if headers else None)
+    assert service.get(f"/jobs/{job_id}?wait=5").status_code == 200
+    assert time.monotonic() - began < 1.2
+
+
+def test_many_may_wait_for_one_job(service: Service) -> None:
+    job_id = service.submit("demo.random_delay", parameters={"seconds": 0.5}).json()["id"]
+    answers: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(Service.get(service, f"/jobs/{job_id}?wait=5").status_code))
+        for _ in range(10)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert answers == [200] * 10
+
+
+def test_the_etag_changes_with_the_job_and_304_answers_who_has_it(service: Service) -> None:
+    job_id = service.submit("demo.random_delay", parameters={"seconds": 0.4}).json()["id"]
+    eventually(lambda: service.get(f"/jobs/{job_id}").json()["status"] == "InProgress")
+    running = service.get(f"/jobs/{job_id}")
+    same = service.get(f"/jobs/{job_id}", headers={"If-None-Match": running.headers["ETag"]})
+    assert (same.status_code, same.content, same.headers["ETag"]) == (304, b"", running.headers["ETag"])
+    ended = service.get(f"/jobs/{job_id}?wait=5", headers={"If-None-Match": running.headers["ETag"]})
+    assert ended.status_code == 200
+    assert ended.headers["ETag"] != running.headers["ETag"]
+    assert service.get(f"/jobs/{job_id}", headers={"If-None-Match": f'"x", {ended.headers["ETag"]}'}).status_code == 304
+
+
+def test_the_bare_result_is_served_once_there(service: Service) -> None:
+    job_id = service.submit("demo.random_delay", parameters={"seconds": 0.3}).json()["id"]
+    early = service.get(f"/jobs/{job_id}/result")
+    assert early.status_code == 202
+    assert "Retry-After" in early.headers
+    assert service.get(f"/jobs/{job_id}/result?wait=5").json() == {"seconds": 0.3}
+
+
+def test_the_result_of_a_failed_job_is_a_409_with_its_error(service: Service) -> None:
+    job_id = service.submit("demo.fail", wait=5).json()["id"]
+    answer = service.get(f"/jobs/{job_id}/result")
+    assert answer.status_code == 409
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["type"] == "/problems/job-failed"
+    assert answer.json()["error"]["type"] == "demo-failure"
+
+
+def test_the_result_of_a_cancelled_job_is_a_409(service: Service) -> None:
+    job_id = service.submit("sample.steps").json()["id"]
+    service.post(f"/jobs/{job_id}/cancel")
+    answer = service.get(f"/jobs/{job_id}/result")
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/job-cancelled")
+
+
+@pytest.mark.parametrize("job_id", [str(uuid4()), "x", "*", "1" * 10_000, "..%2f..%2fjobs", "%00"])
+def test_what_is_no_job_is_404(service: Service, job_id: str) -> None:
+    for path in (f"/jobs/{job_id}", f"/jobs/{job_id}/result"):
+        answer = service.get(path)
+        assert answer.status_code in ({404, 414} if len(job_id) > 8000 else {404})
+        assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_progress_is_told_while_it_runs(service: Service) -> None:
+    job_id = service.submit("sample.steps", parameters={"steps": 10, "every": 0.1}).json()["id"]
+    job = eventually(lambda: (j := service.get(f"/jobs/{job_id}").json())["progress"] and j)
+    assert job["status"] == "InProgress"
+    assert job["progress"]["total"] == 10
+    assert job["progress"]["message"] == f"step {job['progress']['current']}"
+    assert service.finished(job_id)["progress"] == {"percent": 100.0, "current": 10, "total": 10, "message": "step 10"}

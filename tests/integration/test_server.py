@@ -1,0 +1,290 @@
+"""The web server itself: a trivial application under it, and raw sockets in front of it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launch.child import child_options
+from launch.redis_server import free_port
+from support.eventually import eventually
+from support.processes import ROOT, clean_environ
+
+SERVED = """
+import resource, sys
+from app.server import Server, raise_file_limit
+
+def load():
+    from flask import Flask, request
+    from app import errors
+    from app.body_timeout import BodyTimeout
+    from app.proxies import TrustedProxies
+
+    app = Flask("trivial", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = 100_000
+    errors.register(app)
+    app.get("/")(lambda: "ok")
+    app.post("/")(lambda: str(len(request.get_data())))
+    app.get("/files")(lambda: {"limits": resource.getrlimit(resource.RLIMIT_NOFILE)})
+    app.get("/scheme")(lambda: request.url)
+    served = TrustedProxies(BodyTimeout(app.wsgi_app, 1.0), ())
+
+    def breaking(environ, start_response):
+        if environ["PATH_INFO"] == "/boom":
+            raise RuntimeError("a secret")
+        if environ["PATH_INFO"] == "/bad-header":
+            start_response("200 OK", [("X-Two", "a\\nb")])
+            return []
+        return served(environ, start_response)
+
+    return breaking
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+raise_file_limit()
+Server("127.0.0.1", int(sys.argv[1]), 1, load).run()
+"""
+HOST = b"Host: localhost\r\n"
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Served:
+    """The server in a process of its own."""
+
+    def __init__(self, log: Path) -> None:
+        self.port, self.log = free_port(), log
+        with log.open("wb") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", SERVED, str(self.port)],
+                env=clean_environ(),
+                cwd=ROOT,
+                stdout=stream,
+                stderr=stream,
+                **child_options(),
+            )
+        eventually(self._answers, within=20)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def ask(self, request: bytes) -> Answer:
+        """Send these bytes, and read one answer."""
+        with self.connect() as connection:
+            with suppress(OSError):  # the server may have refused it before all of it was sent
+                connection.sendall(request)
+            return read_answer(connection)
+
+    def stop(self) -> int:
+        self.process.terminate()
+        try:
+            return self.process.wait(15)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def _answers(self) -> bool:
+        with suppress(OSError):
+            return self.ask(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n").status == 200
+        return False
+
+
+def read_answer(connection: socket.socket) -> Answer:
+    received = b""
+    while b"\r\n\r\n" not in received:
+        piece = connection.recv(65_536)
+        assert piece, f"closed after {received!r}"
+        received += piece
+    head, body = received.split(b"\r\n\r\n", 1)
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    while len(body) < int(headers["Content-Length"]):
+        body += connection.recv(65_536)
+    return Answer(int(first.split()[1]), headers, body)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    server = Served(tmp_path_factory.mktemp("server") / "log")
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def get(path: bytes = b"/", *lines: bytes) -> bytes:
+    return b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
+
+
+def post(*lines: bytes, body: bytes = b"") -> bytes:
+    return b"POST / HTTP/1.1\r\n" + HOST + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + body
+
+
+CHUNKED = b"Transfer-Encoding: chunked"
+REFUSED = {
+    "two Content-Lengths": (post(b"Content-Length: 1", b"Content-Length: 2", body=b"xx"), 400),
+    "Content-Length and chunks": (post(b"Content-Length: 3", CHUNKED, body=b"0\r\n\r\n"), 400),
+    "a negative Content-Length": (post(b"Content-Length: -1"), 400),
+    "a request line that is none": (b"nonsense\r\n\r\n", 400),
+    "bytes that are none": (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400),
+    "a method in lower case": (b"get / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "a header name with a space": (get(b"/", b"Bad name: 1"), 400),
+    "a header with a NUL": (get(b"/", b"X: a\x00b"), 400),
+    "a folded header": (get(b"/", b"X: a", b" b"), 400),
+    "two Hosts": (get(b"/", b"Host: other"), 400),
+    "a Host that is none": (b"GET / HTTP/1.1\r\nHost: <script>\r\n\r\n", 400),
+    "a chunk size that is none": (post(CHUNKED, body=b"zz\r\n"), 400),
+    "a chunk without its end": (post(CHUNKED, body=b"1\r\nxy\r\n0\r\n\r\n"), 400),
+    "an unknown path": (get(b"/nowhere"), 404),
+    "a body too large": (post(b"Content-Length: 100001", body=b"x" * 100_001), 413),
+    "chunks too large": (
+        post(CHUNKED, body=b"4000\r\n" + b"x" * 16_384 + b"\r\n" + b"186a0\r\n" + b"x" * 100_000),
+        413,
+    ),
+    "a long path": (get(b"/" + b"a" * 20_000), 414),
+    "an expectation": (post(b"Expect: the unexpected", b"Content-Length: 0"), 417),
+    "a 64 KB header": (get(b"/", b"X: " + b"a" * 65_536), 431),
+    "a 5 MB header": (get(b"/", b"X: " + b"a" * 5_000_000), 431),
+    "200 headers": (get(b"/", *(b"X-%d: 1" % number for number in range(200))), 431),
+    "an unknown transfer coding": (post(b"Transfer-Encoding: magic, chunked"), 501),
+    "an HTTP of the future": (b"GET / HTTP/3.7\r\n" + HOST + b"\r\n", 505),
+}
+
+
+@pytest.mark.parametrize(("request_bytes", "status"), REFUSED.values(), ids=REFUSED)
+def test_a_request_that_is_none_is_answered_with_a_problem(served: Served, request_bytes: bytes, status: int) -> None:
+    answer = served.ask(request_bytes)
+    assert answer.status == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+    assert served.ask(get()).status == 200
+
+
+def test_100_headers_and_a_header_of_16_kb_are_fine(served: Served) -> None:
+    assert served.ask(get(b"/", *(b"X-%d: 1" % number for number in range(99)))).status == 200
+    assert served.ask(get(b"/", b"X: " + b"a" * 16_000)).status == 200
+
+
+@pytest.mark.parametrize("path", [b"/boom", b"/bad-header"])
+def test_an_application_that_breaks_is_a_problem_too_and_keeps_its_secrets(served: Served, path: bytes) -> None:
+    answer = served.ask(get(path))
+    assert (answer.status, answer.headers["Content-Type"]) == (500, "application/problem+json")
+    assert b"secret" not in answer.body
+    assert "Traceback" in served.log.read_text()
+
+
+@pytest.mark.parametrize("head", [b"Content-Length: 10", CHUNKED])
+def test_a_body_that_does_not_come_is_answered_408(served: Served, head: bytes) -> None:
+    answer = served.ask(post(head, body=b"1\r\n"))
+    assert (answer.status, answer.json()["status"]) == (408, 408)
+
+
+def test_a_body_that_comes_without_end_is_answered_413(served: Served) -> None:
+    with served.connect() as connection:
+        connection.sendall(post(CHUNKED))
+        with suppress(OSError):
+            for _ in range(20):
+                connection.sendall(b"4000\r\n" + b"x" * 16_384 + b"\r\n")
+        assert read_answer(connection).status == 413
+
+
+def test_a_client_that_goes_away_in_the_middle_harms_nobody(served: Served) -> None:
+    with served.connect() as connection:
+        connection.sendall(post(b"Content-Length: 10", body=b"12"))
+    with served.connect() as connection:
+        connection.sendall(b"GET / HT")
+    assert served.ask(get()).status == 200
+
+
+def test_a_connection_is_kept_for_the_next_request(served: Served) -> None:
+    with served.connect() as connection:
+        for length in (3, 50_000, 0):
+            connection.sendall(post(b"Content-Length: %d" % length, body=b"x" * length))
+            assert read_answer(connection).body == b"%d" % length
+
+
+def test_many_idle_connections_leave_room_for_a_request(served: Served) -> None:
+    idle = [served.connect() for _ in range(300)]
+    try:
+        assert served.ask(get()).status == 200
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+def test_as_many_files_may_be_open_as_the_machine_allows(served: Served) -> None:
+    soft, hard = served.ask(get(b"/files")).json()["limits"]
+    assert soft == hard or soft >= 10_240
+
+
+def test_gunicorn_believes_no_forwarded_header_by_itself(served: Served) -> None:
+    answer = served.ask(get(b"/scheme", b"X-Forwarded-Proto: https", b"X-Forwarded-Host: evil", b"SCRIPT_NAME: /evil"))
+    assert answer.body == b"http://localhost/scheme"
+
+
+def test_sigterm_ends_it_cleanly(tmp_path: Path) -> None:
+    server = Served(tmp_path / "log")
+    assert server.stop() == 0
+    assert "Traceback" not in server.log.read_text()
+
+
+def run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command],
+        env=clean_environ(**environ),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"JOBS_WIAT": "1"}, "JOBS_WIAT is no setting"),
+        ({"JOBS_MAX_WAIT": "soon", "JOBS_REDIS_URL": "x"}, "JOBS_MAX_WAIT='soon'"),
+        ({"PORT": "http"}, "PORT='http' is not a whole number from 1 to 65535"),
+        ({"PORT": "65536"}, "PORT='65536'"),
+        ({"PORT": "-1"}, "PORT='-1'"),
+        ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY='0'"),
+        ({"HOST": "256.0.0.1"}, "cannot listen on 256.0.0.1:8000"),
+        ({"HOST": "a" * 70}, "cannot listen on aaa"),
+    ],
+)
+def test_a_mistake_in_the_environment_is_one_line_and_exit_code_2(environ: dict[str, str], said: str) -> None:
+    ended = run("-m", "app", **environ)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("joborchestrator: ")
+    assert said in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_port_that_is_taken_is_one_line_and_exit_code_2(served: Served) -> None:
+    ended = run("-m", "app", PORT=str(served.port))
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"joborchestrator: cannot listen on 127.0.0.1:{served.port}: ")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_the_master_loads_none_of_what_the_worker_must_load_patched() -> None:
+    seen = run("-c", "import sys, app.__main__; print({'flask', 'redis', 'celery', 'werkzeug'} & set(sys.modules))")
+    assert seen.stdout == "set()\n", seen.stderr

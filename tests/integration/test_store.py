@@ -1,0 +1,154 @@
+"""The store's scripts, one step at a time, against a real server."""
+
+import itertools
+import json
+
+import pytest
+
+from jobs.backend import JobBackend
+from jobs.celery_app import JobsCelery
+from jobs.errors import InvalidTransition, JobCancelled, JobNotFound, StaleAttempt
+from jobs.events import Event
+from jobs.keys import KEYS
+from jobs.status import TRANSITIONS, Status
+from jobs.store import Claim, JobStore
+from jobs.submission import Submission
+
+
+@pytest.fixture
+def store(celery: JobsCelery) -> JobStore:
+    backend: JobBackend = celery.backend
+    return backend.store
+
+
+def submitted(store: JobStore, **more: str) -> str:
+    job = Submission(type="t", owner="store-test", parameters_json='{"a":1}', queue="nobody", max_attempts=2, **more)
+    assert store.submit(job, message=None).record is not None
+    return job.id
+
+
+def brought_to(store: JobStore, status: Status) -> str:
+    job_id = submitted(store)
+    if status is not Status.NEW:
+        move(store, job_id, Status.IN_PROGRESS)
+    if status.is_final:
+        move(store, job_id, status)
+    return job_id
+
+
+def move(store: JobStore, job_id: str, to: Status) -> None:
+    match to:
+        case Status.IN_PROGRESS:
+            store.claim(job_id)
+        case Status.COMPLETED:
+            store.complete(job_id, "1")
+        case Status.FAILED:
+            store.fail(job_id, '{"type":"x","message":"y","retryable":false}')
+        case Status.CANCELLED:
+            store.cancel(job_id)
+
+
+@pytest.mark.parametrize(("source", "target"), list(itertools.product(Status, list(Status)[1:])))
+def test_table_and_scripts_agree_on_every_move(store: JobStore, source: Status, target: Status) -> None:
+    job_id = brought_to(store, source)
+    before = store.get(job_id)
+    if target in TRANSITIONS[source]:
+        move(store, job_id, target)
+        assert store.get(job_id).status is target
+    elif source is target and source.is_final:
+        move(store, job_id, target)  # said twice: changes nothing
+        assert store.get(job_id) == before
+    else:
+        with pytest.raises(InvalidTransition):
+            move(store, job_id, target)
+        assert store.get(job_id) == before
+
+
+def events_of(store: JobStore, job_id: str) -> list[Event]:
+    entries = store.client.xrange(KEYS.stream_of("store-test"))
+    events = [Event.from_json(fields["event"]) for _, fields in entries]
+    return [event for event in events if event.job_id == job_id]
+
+
+def test_every_change_is_an_event_and_folding_them_gives_the_record(store: JobStore) -> None:
+    job_id = submitted(store)
+    claim = store.claim(job_id)
+    store.progress(claim, '{"percent":50.0,"current":1,"total":2,"message":null}')
+    store.complete(job_id, '{"x":1}', claim)
+    events = events_of(store, job_id)
+    assert [event.name for event in events] == ["created", "updated", "progress", "completed"]
+    assert [event.sequence for event in events] == [1, 2, 3, 4]
+    assert [event.id for event in events] == [f"{job_id}:{n}" for n in (1, 2, 3, 4)]
+    assert [event.data["old_status"] for event in events] == [None, "New", "InProgress", "InProgress"]
+    last, record = events[-1], store.get(job_id)
+    assert (last.status, last.data["attempt"], last.sequence) == (record.status, record.attempt, record.sequence)
+    assert last.data["duration"] == pytest.approx(record.duration)
+    assert last.data["payload_uri"].endswith(f"/jobs/{job_id}/result")
+    assert store.client.ttl(KEYS.record(job_id)) > 604_000
+
+
+def test_both_streams_and_the_channel_carry_the_same_event(store: JobStore) -> None:
+    with store.client.pubsub() as pubsub:
+        pubsub.psubscribe("jobs.events.store-test.*")
+        pubsub.get_message(timeout=2)
+        job_id = submitted(store)
+        message = pubsub.get_message(timeout=2)
+    (_, everybody), *_ = store.client.xrevrange(KEYS.stream, count=1)
+    (_, owners), *_ = store.client.xrevrange(KEYS.stream_of("store-test"), count=1)
+    assert message["channel"] == "jobs.events.store-test.created"
+    assert message["data"] == everybody["event"] == owners["event"]
+    assert json.loads(message["data"])["subject"] == job_id
+
+
+def test_a_stale_attempt_writes_nothing(store: JobStore) -> None:
+    job_id = submitted(store)
+    claim = store.claim(job_id)
+    stale = Claim(job_id, claim.attempt - 1, claim.parameters_json, claim.type, claim.owner, claim.max_attempts)
+    before = store.get(job_id)
+    with pytest.raises(StaleAttempt):
+        store.progress(stale, "{}")
+    with pytest.raises(InvalidTransition):
+        store.complete(job_id, "1", stale)
+    with pytest.raises(InvalidTransition):
+        store.fail(job_id, "{}", stale)
+    assert store.get(job_id) == before
+
+
+def test_a_cancelled_attempt_is_told_so(store: JobStore) -> None:
+    claim = store.claim(submitted(store))
+    store.cancel(claim.job_id)
+    with pytest.raises(JobCancelled):
+        store.progress(claim)
+    with pytest.raises(InvalidTransition):
+        store.complete(claim.job_id, "1", claim)
+
+
+def test_what_is_not_there_is_not_made_by_a_late_write(store: JobStore) -> None:
+    job_id = submitted(store)
+    claim = store.claim(job_id)
+    store.client.delete(KEYS.record(job_id))
+    for write in (lambda: store.progress(claim, "{}"), lambda: store.complete(job_id, "1", claim)):
+        with pytest.raises((JobNotFound, StaleAttempt)):
+            write()
+    assert not store.client.exists(KEYS.record(job_id))
+
+
+def test_a_submit_repeated_by_the_client_library_makes_one_job(store: JobStore) -> None:
+    job = Submission(type="t", owner="store-test", parameters_json="{}", queue="nobody", max_attempts=1)
+    assert store.submit(job, message=None).record is not None
+    assert store.submit(job, message=None).id == job.id
+    assert len(events_of(store, job.id)) == 1
+
+
+def test_an_event_is_a_cloudevent(store: JobStore) -> None:
+    from cloudevents.core.formats.json import JSONFormat
+    from cloudevents.core.v1.event import CloudEvent
+
+    submitted(store)
+    (_, fields), *_ = store.client.xrevrange(KEYS.stream_of("store-test"), count=1)
+    event = JSONFormat().read(CloudEvent, fields["event"])
+    assert event.get_type() == "job.created"
+    assert event.get_source() == "/jobs"
+    assert event.get_extension("owner") == "store-test"
+    assert event.get_extension("sequence") == 1
+    assert event.get_extension("traceparent").startswith("00-")

@@ -1,0 +1,1 @@
+"""What tests of every tier share: waiting with a deadline, and the real service."""

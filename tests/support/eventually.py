@@ -1,0 +1,18 @@
+"""Waiting for something to become true, with a deadline."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def eventually(check: Callable[[], T], within: float = 5.0) -> T:
+    """Ask again and again until ``check`` gives something true, and give that; fail at the deadline."""
+    deadline = time.monotonic() + within
+    while True:
+        value = check()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not true within {within} s; the last answer was {value!r}"
+        time.sleep(0.02)

@@ -1,0 +1,52 @@
+"""Real processes of ours, for tests: started, waited for, and ended by pid."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from launch.child import child_options
+
+ROOT = Path(__file__).parents[2]
+
+
+def clean_environ(**more: str) -> dict[str, str]:
+    """The environment without settings of ours, and with ``more``."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("JOBS_")}
+    return {**kept, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "PYTHONUNBUFFERED": "1", **more}
+
+
+class Process:
+    """``python -m module args``, its output in a file."""
+
+    def __init__(self, output: Path, module: str, *args: str, **environ: str) -> None:
+        self.output = output
+        with output.open("ab") as stream:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", module, *args],
+                env=clean_environ(**environ),
+                stdout=stream,
+                stderr=stream,
+                cwd=ROOT,
+                **child_options(),
+            )
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text(errors="replace")
+
+    def stop(self, within: float = 15.0) -> int:
+        """SIGTERM, and the exit code; whatever is left of its session is killed."""
+        self.popen.terminate()
+        try:
+            return self.popen.wait(within)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        try:
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.popen.wait()

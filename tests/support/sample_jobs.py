@@ -1,0 +1,67 @@
+"""Job types that tests run: JOBS_MODULES names this module, as it would a user's."""
+
+import os
+import signal
+import time
+
+from celery import shared_task
+from marshmallow import Schema, fields, validate
+
+from workers import Job, job
+
+
+class Greeting(Schema):
+    name = fields.String(required=True, validate=validate.Length(1, 20))
+    times = fields.Integer(load_default=1, strict=True, validate=validate.Range(1, 3))
+    day = fields.Date(load_default=None, allow_none=True)
+
+
+class Steps(Schema):
+    steps = fields.Integer(load_default=100)
+    every = fields.Float(load_default=0.05)
+
+
+@job("sample.greet", schema=Greeting)
+def greet(job: Job, name: str, times: int, day: object) -> dict[str, object]:
+    """Greet somebody."""
+    return {"text": " ".join([f"Hello {name}!"] * times), "day": day, "owner": job.owner, "attempt": job.attempt}
+
+
+@job("sample.steps", schema=Steps)
+def steps(job: Job, steps: int, every: float) -> int:
+    """Report every step."""
+    for step in range(1, steps + 1):
+        time.sleep(every)
+        job.progress(step, steps, f"step {step}")
+    return steps
+
+
+@job("sample.not_json")
+def not_json(job: Job) -> float:
+    return float("nan")
+
+
+@job("sample.raises")
+def raises(job: Job) -> None:
+    raise ValueError("Grüße \ud800")
+
+
+@job("sample.slow", time_limit=1.0)
+def slow(job: Job) -> None:
+    time.sleep(30)
+
+
+@job("sample.dies")
+def dies(job: Job) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@job("sample.big")
+def big(job: Job) -> str:
+    return "x" * 300_000
+
+
+@shared_task(name="sample.plain")
+def plain(a: int, b: int) -> int:
+    """A plain Celery task, without anything of ours."""
+    return a + b

@@ -1,0 +1,81 @@
+"""The service as its users meet it: a web process and a worker on a server of their own."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from jobs.settings import Settings
+from launch.redis_server import RedisServer, free_port
+from support.eventually import eventually
+from support.processes import Process
+
+JSON = {"Content-Type": "application/json"}
+
+
+class Service:
+    """A running service. ``url`` is the API, ``redis`` its server, ``settings`` what its processes read."""
+
+    def __init__(self, directory: Path, redis: RedisServer, **settings: str) -> None:
+        self.directory, self.redis = directory, redis
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environ = {"JOBS_REDIS_URL": redis.url, "JOBS_MODULES": "support.sample_jobs", **settings}
+        self.settings = Settings.from_environ(self.environ)
+        self.web: Process | None = None
+        self.workers: list[Process] = []
+        self.session = requests.Session()
+
+    def start(self, workers: int = 1) -> "Service":
+        self.start_web()
+        for _ in range(workers):
+            self.start_worker()
+        eventually(lambda: self.get("/job-types").json(), within=20)
+        return self
+
+    def start_web(self) -> Process:
+        self.web = Process(self.directory / "web.log", "app", PORT=str(self.port), **self.environ)
+        eventually(self._answers, within=20)
+        return self.web
+
+    def start_worker(self, *options: str) -> Process:
+        name = f"w{len(self.workers)}@{self.port}"
+        log = self.directory / f"worker{len(self.workers)}.log"
+        options = ("-c", "4", "-l", "info", *options)
+        self.workers.append(Process(log, "workers", "-n", name, *options, **self.environ))
+        return self.workers[-1]
+
+    def stop(self) -> None:
+        self.session.close()
+        for process in [self.web, *self.workers]:
+            if process is not None:
+                process.kill()
+
+    def get(self, path: str, **kwargs: Any) -> requests.Response:
+        return self.session.get(self.url + path, timeout=70, **kwargs)
+
+    def post(self, path: str, body: Any = None, **kwargs: Any) -> requests.Response:
+        data = body if isinstance(body, bytes) else json.dumps(body)
+        headers = {**JSON, **kwargs.pop("headers", {})}
+        return self.session.post(self.url + path, data=data, headers=headers, timeout=70, **kwargs)
+
+    def delete(self, path: str) -> requests.Response:
+        return self.session.delete(self.url + path, timeout=70)
+
+    def submit(self, job_type: str = "demo.noop", **body: Any) -> requests.Response:
+        headers = body.pop("headers", {})
+        return self.post("/jobs", {"type": job_type, **body}, headers=headers)
+
+    def finished(self, job_id: str, within: float = 10.0) -> dict[str, Any]:
+        """The document of the job once it is final."""
+        answer = self.get(f"/jobs/{job_id}", params={"wait": within})
+        assert answer.status_code == 200, answer.text
+        document: dict[str, Any] = answer.json()
+        return document
+
+    def _answers(self) -> bool:
+        try:
+            return self.get("/health/live").status_code == 200
+        except requests.ConnectionError:
+            return False
