@@ -97,8 +97,8 @@ def _answer_jobs_error(error: e.JobsError) -> Response:
         case e.UnknownJobType():
             return answer(422, str(error), slug="unknown-job-type", errors=_listed([("/type", "unknown")]))
         case JobHasNoResult():
-            job_error = orjson.Fragment(error.error_json) if error.error_json else None
-            return answer(409, str(error), slug=error.slug, title=error.title, error=job_error)
+            why = {"error": orjson.Fragment(error.error_json)} if error.error_json else {}
+            return answer(409, str(error), slug=error.slug, title=error.title, **why)
         case e.StoreUnavailable():
             response = answer(503, str(error))
             response.headers["Retry-After"] = str(error.retry_after)

@@ -33,7 +33,7 @@ class ParameterRules:
     def _validator(self, info: JobTypeInfo) -> Any:
         schema, validator = self._compiled.get(info.name, (None, None))
         if schema is not info.parameters:
-            validator = jsonschema_rs.Draft202012Validator(info.parameters, validate_formats=False)
+            validator = jsonschema_rs.Draft202012Validator(info.parameters, validate_formats=True)
             self._compiled[info.name] = (info.parameters, validator)
         return validator
 

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 from flask import Request, request
 from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
+from werkzeug.exceptions import NotAcceptable, RequestEntityTooLarge, UnsupportedMediaType
 
 from app.errors import InvalidRequest
 from app.parameters import MOST_ERRORS, pointer
@@ -22,11 +22,11 @@ class RequestParser(FlaskParser):
         """The body, read strictly.
 
         Raises:
-            UnsupportedMediaType, MalformedJson, UnstorableText.
+            RequestEntityTooLarge, UnsupportedMediaType, MalformedJson, UnstorableText.
         """
         if req.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise UnsupportedMediaType("A body with a Content-Encoding is not read: send it as it is.")
-        body = req.get_data(cache=False)
+        body = _body(req)
         if not (req.is_json or (not body and req.mimetype == "")):
             raise UnsupportedMediaType("The body must be JSON, with Content-Type: application/json.")
         return loads(body)
@@ -54,6 +54,16 @@ class RequestParser(FlaskParser):
                 if len(found) == MOST_ERRORS:
                     raise InvalidRequest(found) from error
         raise InvalidRequest(found) from error
+
+
+def _body(req: Request) -> bytes:
+    """The bytes sent. werkzeug cuts a chunked body off at the limit and says nothing, so that one is read here."""
+    if req.content_length is not None or req.max_content_length is None:
+        return req.get_data(cache=False)
+    body: bytes = req.environ["wsgi.input"].read(req.max_content_length + 1)
+    if len(body) > req.max_content_length:
+        raise RequestEntityTooLarge
+    return body
 
 
 def _walk(messages: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:

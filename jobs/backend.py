@@ -159,7 +159,8 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
         return result
 
     def _register(self, result: AsyncResult) -> Waiter:
-        waiter = self._expected[id(result)] = self.result_consumer.expect(result.id)
+        waiter: Waiter = self.result_consumer.expect(result.id)
+        self._expected[id(result)] = waiter
         return waiter
 
     def _announce(self, waiter: Waiter, channel: str) -> None:

@@ -3,7 +3,6 @@
 from celery import Celery
 
 from jobs.settings import Settings
-from jobs.transport import USUAL, kombu_priority
 
 VISIBILITY_TIMEOUT = 12 * 3600
 """Seconds after which Redis hands a message out again that nobody acknowledged: a last resort, not a lease."""
@@ -39,7 +38,6 @@ def create_celery(settings: Settings) -> JobsCelery:
         task_serializer="json",
         result_serializer="json",
         task_default_queue="default",
-        task_default_priority=kombu_priority(USUAL),
         task_acks_late=True,
         task_track_started=True,
         worker_prefetch_multiplier=1,

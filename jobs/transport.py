@@ -1,10 +1,18 @@
-"""kombu's Redis transport with one change: the queue of the usual priority bears the queue's own name.
+"""kombu's Redis transport with two changes.
+
+The queue of the usual priority bears the queue's own name:
 
 kombu counts priorities from 0, the highest, and gives only that one the bare key. Our priorities count from 9, the
 highest, to 0, and the usual one, 5, lives in the list named like the queue.
+
+And a lost connection is an error of the connection: kombu 5.7 gives unacknowledged messages back when it closes a
+channel, after the channel has lost its connection, and the AttributeError that follows ends the whole worker.
 """
 
+from typing import Any
+
 from kombu.transport import redis
+from redis.exceptions import ConnectionError
 
 HIGHEST = 9
 USUAL = 5
@@ -25,8 +33,17 @@ class Channel(redis.Channel):
 
     priority_steps = list(range(HIGHEST + 1))  # noqa: RUF012  kombu declares it so
 
+    default_priority = kombu_priority(USUAL)
+    """Of a plain Celery message that says none."""
+
     def _q_for_pri(self, queue: str, pri: int) -> str:
         return queue_key(queue, HIGHEST - pri)
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        if self.connection is None or self.connection.client is None:
+            raise ConnectionError("the channel has lost its connection")
+        params: dict[str, Any] = super()._connparams(asynchronous=asynchronous)
+        return params
 
 
 class Transport(redis.Transport):

@@ -16,7 +16,7 @@ SERVERS = ["embedded", *(["debian"] if shutil.which("redis-server") else [])]
 
 @pytest.fixture(scope="session", params=SERVERS)
 def redis_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server with nothing in it; every test that needs one runs on the embedded one, and on Debian's if it is there."""
+    """A server with nothing in it: the embedded one, and Debian's too where that is installed."""
     binary = shutil.which("redis-server") if request.param == "debian" else None
     with RedisServer(tmp_path_factory.mktemp(f"redis-{request.param}"), binary=binary) as server:
         yield server

@@ -25,6 +25,7 @@ def test_what_workers_run_is_announced(service: Service) -> None:
         ({"name": "x" * 21, "times": 9}, ["/parameters/name", "/parameters/times"]),
         ({"name": "x", "colour": "red"}, ["/parameters"]),
         ({"name": "x", "times": "2"}, ["/parameters/times"]),
+        ({"name": "x", "day": "someday"}, ["/parameters/day"]),
     ],
 )
 def test_parameters_are_checked_at_the_door(
@@ -39,9 +40,10 @@ def test_parameters_are_checked_at_the_door(
 def test_parameters_are_loaded_by_the_workers_schema(service: Service) -> None:
     good = service.submit("sample.greet", parameters={"name": "x", "day": "2026-11-24"}, wait=5).json()
     assert good["result"]["day"] == "2026-11-24"
-    bad = service.submit("sample.greet", parameters={"name": "x", "day": "someday"}, wait=5).json()
+    bad = service.submit("sample.even", parameters={"number": 3}, wait=5).json()
     assert bad["status"] == "Failed"
     assert bad["error"]["type"] == "invalid-parameters"
+    assert "Must be even." in bad["error"]["message"]
 
 
 def test_an_unknown_type_is_told_with_the_known_ones(service: Service) -> None:

@@ -1,5 +1,6 @@
 """Real processes of ours, for tests: started, waited for, and ended by pid."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -45,8 +46,6 @@ class Process:
             self.kill()
 
     def kill(self) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.popen.wait()

@@ -5,7 +5,7 @@ import signal
 import time
 
 from celery import shared_task
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate, validates
 
 from workers import Job, job
 
@@ -14,6 +14,15 @@ class Greeting(Schema):
     name = fields.String(required=True, validate=validate.Length(1, 20))
     times = fields.Integer(load_default=1, strict=True, validate=validate.Range(1, 3))
     day = fields.Date(load_default=None, allow_none=True)
+
+
+class Even(Schema):
+    number = fields.Integer(required=True)
+
+    @validates("number")
+    def _is_even(self, value: int, **_: object) -> None:
+        if value % 2:
+            raise ValidationError("Must be even.")
 
 
 class Steps(Schema):
@@ -34,6 +43,12 @@ def steps(job: Job, steps: int, every: float) -> int:
         time.sleep(every)
         job.progress(step, steps, f"step {step}")
     return steps
+
+
+@job("sample.even", schema=Even)
+def even(job: Job, number: int) -> int:
+    """Take what JSON Schema cannot say."""
+    return number
 
 
 @job("sample.not_json")

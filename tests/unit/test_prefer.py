@@ -78,7 +78,7 @@ def test_a_wait_is_plain_decimal_digits(text: str, seconds: float) -> None:
         "-1",
         "+1",
         "1_0",
-        "10",
+        "\uff11\uff10",
         "٣",
         "1e3",
         ".5",

@@ -1,0 +1,1 @@
+"""What we compare with: Flask and Celery as most people put them together, with their defaults."""

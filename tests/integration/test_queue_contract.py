@@ -1,0 +1,81 @@
+"""What we depend on inside Celery and kombu, pinned: a change of theirs fails here and not in production."""
+
+import base64
+import json
+import re
+from uuid import uuid4
+
+from redis import Redis
+
+from jobs.celery_app import JobsCelery
+from jobs.queue import Queue
+from jobs.transport import queue_key
+
+
+def taken(redis: Redis, key: str) -> dict[str, object]:
+    text = redis.rpop(key)
+    assert text is not None
+    message: dict[str, object] = json.loads(text)
+    message["body"] = json.loads(base64.b64decode(str(message["body"])))
+    return message
+
+
+def test_our_message_is_what_celery_itself_would_send(celery: JobsCelery, redis: Redis) -> None:
+    queue, job_id = f"contract-{uuid4().hex[:8]}", str(uuid4())
+    celery.send_task(
+        "t", task_id=job_id, queue=queue, kwargsrepr='{"a":"b\\""}', argsrepr="()", headers={"owner": "me"}
+    )
+    theirs = taken(redis, queue)
+    message = Queue(celery).message(job_id, "t", "me", '{"a":"b\\""}', queue, 5)
+    assert message.key == queue
+    redis.lpush(message.key, message.text)
+    ours = taken(redis, queue)
+    tags = [m["properties"].pop("delivery_tag") for m in (ours, theirs)]  # type: ignore[attr-defined]
+    assert all(re.fullmatch(r"[0-9a-f-]{36}", tag) for tag in tags)
+    for message_ in (ours, theirs):
+        assert message_["headers"].pop("origin")  # type: ignore[attr-defined]
+    theirs["properties"]["delivery_info"]["exchange"] = ""  # type: ignore[index]  ours goes to the queue itself
+    assert ours == theirs
+
+
+def test_a_priority_has_the_list_that_kombu_looks_into(celery: JobsCelery, redis: Redis) -> None:
+    queue = f"contract-{uuid4().hex[:8]}"
+    with celery.connection_for_write() as connection, connection.channel() as channel:
+        expected = [queue_key(queue, priority) for priority in range(9, -1, -1)]
+        assert [channel._q_for_pri(queue, step) for step in channel.priority_steps] == expected
+        for key in expected:
+            assert key.rsplit(channel.sep, 1)[0] == queue
+    celery.send_task("t", queue=queue)
+    celery.send_task("t", queue=queue, priority=2)
+    assert taken(redis, queue)
+    assert taken(redis, queue_key(queue, 7))
+
+
+def test_a_job_of_priority_9_overtakes_those_that_wait(service: object, celery: JobsCelery, redis: Redis) -> None:
+    queue = f"contract-{uuid4().hex[:8]}"
+    builder = Queue(celery)
+    for priority in (5, 5, 1, 9, 7):
+        message = builder.message(str(uuid4()), f"p{priority}", "me", "{}", queue, priority)
+        redis.lpush(message.key, message.text)
+    order = []
+    with celery.connection_for_read() as connection, connection.SimpleQueue(queue) as simple:
+        for _ in range(5):
+            received = simple.get(timeout=3)
+            order.append(received.headers["task"])
+            received.ack()
+    assert order == ["p9", "p7", "p5", "p5", "p1"]
+
+
+def test_the_backend_is_one_for_the_whole_process(celery: JobsCelery) -> None:
+    import threading
+
+    backends: list[object] = []
+    thread = threading.Thread(target=lambda: backends.append(celery.backend))
+    thread.start()
+    thread.join()
+    assert backends == [celery.backend]
+
+
+def test_only_json_is_accepted(celery: JobsCelery) -> None:
+    assert celery.conf.accept_content == ["json"]
+    assert celery.conf.result_accept_content is None
