@@ -37,7 +37,7 @@ PROBLEM = {"schema": ProblemSchema, "content_type": "application/problem+json"}
 class Jobs(MethodView):
     """The collection."""
 
-    @blp.arguments(SubmitSchema)
+    @blp.arguments(SubmitSchema())
     @blp.response(200, JobSchema, description="It ended within the wait; Failed and Cancelled are states, not errors.")
     @blp.alt_response(202, schema=JobSchema, headers={**LOCATION, **RETRY_AFTER}, description="It goes on.")
     @blp.alt_response(204, description="Completed, and `Prefer: return=minimal` was asked for.")
@@ -57,7 +57,7 @@ class Jobs(MethodView):
         by_key = replayed and "Idempotency-Key" in request.headers
         return answer_submit(door, record, applied, minimal=minimal, replayed=by_key)
 
-    @blp.arguments(ListQuerySchema, location="query")
+    @blp.arguments(ListQuerySchema(), location="query")
     @blp.response(200, JobSchema(many=True), description="Newest first; `Link` with rel=next when there may be more.")
     @blp.alt_response(422, **PROBLEM)
     @blp.alt_response(503, **PROBLEM)
@@ -88,7 +88,7 @@ class Jobs(MethodView):
 class OneJob(MethodView):
     """One job."""
 
-    @blp.arguments(WaitQuerySchema, location="query")
+    @blp.arguments(WaitQuerySchema(), location="query")
     @blp.response(200, JobSchema, description="It is final.")
     @blp.alt_response(202, schema=JobSchema, headers=RETRY_AFTER, description="It goes on.")
     @blp.alt_response(304, description="`If-None-Match` names this version.")
@@ -115,7 +115,7 @@ class OneJob(MethodView):
 
 
 @blp.route("/<job_id>/result")
-@blp.arguments(WaitQuerySchema, location="query")
+@blp.arguments(WaitQuerySchema(), location="query")
 @blp.response(200, description="The bare result.")
 @blp.alt_response(202, schema=JobSchema, headers=RETRY_AFTER, description="It goes on.")
 @blp.alt_response(404, **PROBLEM)

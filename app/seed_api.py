@@ -22,7 +22,7 @@ ID_IN_BODY = {"type": "string", "format": "uuid"}
 
 
 @blp.route("/StartJobWithTimeout", methods=["POST"])
-@blp.arguments(SeedStartWithTimeoutSchema)
+@blp.arguments(SeedStartWithTimeoutSchema())
 @blp.response(200, SeedJobSchema, description="It ended in time.")
 @blp.alt_response(202, schema=ID_IN_BODY, headers=RETRY_AFTER, description="It goes on; the body is its id.")
 @blp.alt_response(400, **PROBLEM)
@@ -37,7 +37,7 @@ def start_job_with_timeout(body: dict[str, Any]) -> Response:
 
 
 @blp.route("/StartJob", methods=["POST"])
-@blp.arguments(SeedStartSchema)
+@blp.arguments(SeedStartSchema())
 @blp.response(202, ID_IN_BODY, headers=RETRY_AFTER, description="Accepted; the body is its id.")
 @blp.alt_response(400, **PROBLEM)
 @blp.alt_response(413, **PROBLEM)
@@ -50,7 +50,7 @@ def start_job(body: dict[str, Any]) -> Response:
 
 
 @blp.route("/get")
-@blp.arguments(SeedGetQuerySchema, location="query")
+@blp.arguments(SeedGetQuerySchema(), location="query")
 @blp.response(200, SeedJobSchema)
 @blp.alt_response(404, **PROBLEM)
 @blp.alt_response(422, **PROBLEM)

@@ -1,146 +1,102 @@
-"""What requests that wait cost: the time of a quick job, and the web process's memory, with and without them.
-
-One job of an hour runs throughout, in one of the worker's two children. Each round has a fresh web process: quick jobs
-with nobody waiting, then with thousands of requests that wait for the long job.
-"""
+"""What it costs others, and how much memory it takes, when thousands of requests wait in one web process."""
 
 import http.client
 import json
+import multiprocessing
 import resource
-import selectors
-import subprocess
-import sys
+import socket
+import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from statistics import median
-from typing import Any
+from pathlib import Path
 
-import psutil
+from benchmarks.processes import NOOP, System
 
-from benchmarks.process import ROOT
-from benchmarks.systems import HOST, QUICK_JOB, BenchmarkError, System
-from launch.child import child_options
-
-JOBS = 300
-LONG_JOB = b'{"type":"demo.random_delay","parameters":{"seconds":3600}}'
-SPARE_FILES = 200
-SENT_WITHIN = 40.0
-QUIET_WITHIN = 15.0
-QUIET = 0.1
-"""Share of a core below which the web process has taken in all requests."""
+WAITERS = 5_000
+QUICK_JOBS = 300
+ROUNDS = 3
+WAIT = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """One round: medians of quick jobs in ms, bytes of memory for each waiting request."""
+class Waiting:
+    """Milliseconds a quick job takes with nobody waiting and with all of them, and bytes for each waiter."""
 
-    alone_ms: float
-    crowded_ms: float
+    waiters: int
+    alone: float
+    among: float
     bytes_each: float
-    odd: dict[str, int]
-    """What waiting requests met that they should not have: kind and how often."""
-
-    @property
-    def ratio(self) -> float:
-        return self.crowded_ms / self.alone_ms
 
 
-def measure(system: System, rounds: int, waiters: int, tell: Callable[[str], None]) -> list[Round]:
-    """Raises BenchmarkError when the machine's file limit is too low for so many waiters, or nothing got to wait."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most != resource.RLIM_INFINITY and most < waiters + SPARE_FILES:
-        raise BenchmarkError(f"{waiters} waiting requests need a file limit of {waiters + SPARE_FILES}, it is {most}")
-    path = f"/jobs/{_start_long_job(system)}"
-    found = []
-    for number in range(rounds):
-        if number:
-            system.stop_web()
-            system.start_web()
-        found.append(_round(system, path, waiters))
-        tell(f"waiting, round {number + 1}: {found[-1].alone_ms:.2f} ms alone, {found[-1].crowded_ms:.2f} ms crowded")
-    return found
+def measure(system: System, waiters: int = WAITERS) -> Waiting:
+    """Quick jobs with 0 and with ``waiters`` requests waiting for one long job, in turn; the medians of the rounds."""
+    job_id = _start_long_job(system.port)
+    _quick_jobs(system.port)  # warm
+    alone, among, memory = [], [], []
+    for _ in range(ROUNDS):
+        before = _memory(system.web_worker_pid())
+        alone.append(_quick_jobs(system.port))
+        stop, up = multiprocessing.Event(), multiprocessing.Event()
+        crowd = multiprocessing.Process(target=_wait_together, args=(system.port, job_id, waiters, up, stop))
+        crowd.start()
+        try:
+            if not up.wait(30):
+                raise SystemExit(f"{waiters} requests could not be brought to wait")
+            time.sleep(1.0)  # let the last of them be read: nothing tells us from outside
+            among.append(_quick_jobs(system.port))
+            memory.append((_memory(system.web_worker_pid()) - before) / waiters)
+        finally:
+            stop.set()
+            crowd.join(20)
+            crowd.kill()
+        time.sleep(1.0)
+    return Waiting(waiters, statistics.median(alone), statistics.median(among), memory[0])
 
 
-def _round(system: System, path: str, waiters: int) -> Round:
-    _quick_jobs(system)  # warm-up
-    alone = _quick_jobs(system)
-    before = _memory(system)
-    with _waiting(system, path, waiters) as final:
-        _let_settle(system)
-        crowded = _quick_jobs(system)
-        after = _memory(system)
-    return Round(median(alone), median(crowded), (after - before) / waiters, final)
-
-
-def _quick_jobs(system: System) -> list[float]:
-    """Milliseconds of each of JOBS jobs, one after the other on one connection."""
-    connection = http.client.HTTPConnection(HOST, system.port, timeout=15)
-    took = []
-    try:
-        for _ in range(JOBS):
-            began = time.perf_counter()
-            status, _document = _post(connection, QUICK_JOB)
-            took.append((time.perf_counter() - began) * 1000)
-            if status != 200:
-                raise BenchmarkError(f"{system.name}: a quick job was answered {status} among waiting requests")
-    finally:
-        connection.close()
-    return took
-
-
-def _start_long_job(system: System) -> str:
-    connection = http.client.HTTPConnection(HOST, system.port, timeout=15)
-    try:
-        status, document = _post(connection, LONG_JOB)
-    finally:
-        connection.close()
-    if status != 202:
-        raise BenchmarkError(f"{system.name}: the long job was answered {status}")
-    return str(document["id"])
-
-
-def _post(connection: http.client.HTTPConnection, body: bytes) -> tuple[int, dict[str, Any]]:
+def _start_long_job(port: int) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=12)
+    body = json.dumps({"type": "demo.random_delay", "parameters": {"seconds": 600}})
     connection.request("POST", "/jobs", body, {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    return answer.status, json.loads(answer.read())
+    job_id: str = json.load(connection.getresponse())["id"]
+    connection.close()
+    return job_id
 
 
-def _memory(system: System) -> int:
-    """Bytes that the web process has to itself (USS), without what the kernel holds for its sockets."""
-    return sum(child.memory_full_info().uss for child in system.web.children)
+def _quick_jobs(port: int) -> float:
+    """The median time of a no-op job, in milliseconds, one after the other on one connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=12)
+    times = []
+    for _ in range(QUICK_JOBS):
+        began = time.perf_counter()
+        connection.request("POST", "/jobs", NOOP, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status != 200:
+            raise SystemExit(f"a quick job was answered {answer.status}")
+        times.append(time.perf_counter() - began)
+    connection.close()
+    return statistics.median(times) * 1000
 
 
-@contextmanager
-def _waiting(system: System, path: str, count: int) -> Iterator[dict[str, int]]:
-    """``count`` requests wait, sent by a process of their own; what went wrong for them is in the dict afterwards."""
-    command = [sys.executable, "-m", "benchmarks.waiters", str(system.port), path, str(count)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, **child_options())
-    assert process.stdout is not None
-    final: dict[str, int] = {}
-    try:
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            if not selector.select(SENT_WITHIN) or process.stdout.readline() != "waiting\n":
-                raise BenchmarkError(f"{system.name}: not all of {count} requests could be sent")
-        yield final
-        process.terminate()
-        final.update(json.loads(process.stdout.readline()))
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+def _wait_together(port: int, job_id: str, waiters: int, up: object, stop: object) -> None:
+    """Have that many requests wait, in a process of its own, until told to stop."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard < waiters + 100:
+        raise SystemExit(f"at most {hard} files may be open here (ulimit -Hn); {waiters + 100} are needed")
+    request = f"GET /jobs/{job_id}?wait={WAIT} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    sockets = []
+    for _ in range(waiters):
+        one = socket.create_connection(("127.0.0.1", port), timeout=10)
+        one.sendall(request)
+        sockets.append(one)
+    up.set()  # type: ignore[attr-defined]
+    stop.wait(WAIT)  # type: ignore[attr-defined]
+    for one in sockets:
+        one.close()
 
 
-def _let_settle(system: System) -> None:
-    """Wait until the web process is idle: all requests are read, and their waits have begun."""
-    deadline = time.monotonic() + QUIET_WITHIN
-    while time.monotonic() < deadline:
-        if sum(_share_of_a_core(child) for child in system.web.children) < QUIET:
-            return
-    raise BenchmarkError(f"{system.name}: the web process is busy though all its requests wait")
-
-
-def _share_of_a_core(process: psutil.Process) -> float:
-    return float(process.cpu_percent(interval=0.5)) / 100
+def _memory(pid: int) -> int:
+    """Bytes that this process alone holds."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Clean", "Private_Dirty"))) * 1024

@@ -216,9 +216,10 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
                     self._announce(waiter, self.reply_channel)
                 continue
             woken = waiter.wait(left)
-            record = self._read(result.id)  # at the end of the time too: a wake-up may have been lost
-            if not woken or (record is not None and record.is_final):
-                return record
+            if waiter.final is None:
+                record = self._read(result.id)  # at the end of the time too: a wake-up may have been lost
+                if not woken or (record is not None and record.is_final):
+                    return record
         return waiter.final
 
     def _read(self, job_id: str) -> Record | None:

@@ -4,6 +4,7 @@
 everybody for every message and rounds timeouts up to whole seconds; this one does none of that.
 """
 
+import json
 import logging
 import os
 import threading
@@ -39,7 +40,7 @@ class Waiter:
         self.announced = False
         """Whether the job's record names our reply channel, so that its end will be told."""
         self.final: Record | None = None
-        """The ended job, if it was known before anybody slept."""
+        """The ended job, once it is known."""
         self._lock = threading.Lock()
         self._lock.acquire()
 
@@ -75,7 +76,7 @@ class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
         """
         with self._starting:
             if self._reader is None or self._reader.pid != os.getpid():
-                self._reader = _Reader(self.backend.store.client, self._wake, self._recheck)
+                self._reader = _Reader(self.backend.store.client, self._told, self._recheck)
             return self._reader.channel
 
     def expect(self, job_id: str) -> Waiter:
@@ -100,6 +101,16 @@ class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
 
     consume_from = cancel_for
 
+    def _told(self, message: str) -> None:
+        """A job has ended: hand its record to whoever waits for it."""
+        job_id, flat = json.loads(message)
+        waiters = self._waiters.get(job_id)
+        if waiters:
+            record = self.backend.store.record(job_id, flat)
+            for waiter in list(waiters):
+                waiter.final = record
+                waiter.wake()
+
     def _wake(self, job_id: str) -> None:
         for waiter in list(self._waiters.get(job_id, ())):
             waiter.wake()
@@ -115,10 +126,10 @@ class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
 class _Reader:
     """The one thread (or greenlet) that reads the reply channel, through every break of the connection."""
 
-    def __init__(self, client: Redis, wake: Callable[[str], None], recheck: Callable[[], None]) -> None:
+    def __init__(self, client: Redis, told: Callable[[str], None], recheck: Callable[[], None]) -> None:
         self.pid = os.getpid()
         self.channel = KEYS.reply_channel(uuid4().hex)
-        self._client, self._wake, self._recheck = client, wake, recheck
+        self._client, self._told, self._recheck = client, told, recheck
         self._stopped = False
         with available():
             pubsub = self._subscribe()
@@ -163,7 +174,7 @@ class _Reader:
             if message is None:
                 self._check(pubsub)
             elif message["type"] == "message":
-                self._wake(message["data"])
+                self._told(message["data"])
             elif message["type"] == "subscribe":
                 self._recheck()
 

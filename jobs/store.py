@@ -262,7 +262,14 @@ class JobStore:
         Raises:
             JobNotFound.
         """
-        flat = self._call("watch", [KEYS.record(job_id)], [reply_to, _FINAL])
+        return self.record(job_id, self._call("watch", [KEYS.record(job_id)], [reply_to, _FINAL]))
+
+    def record(self, job_id: str, flat: Sequence[str]) -> Record:
+        """A record from what HGETALL gives a script: field, value, field, value …
+
+        Raises:
+            JobNotFound: it is empty.
+        """
         return self._record(job_id, dict(zip(flat[::2], flat[1::2], strict=True)))
 
     def ended(self, job_ids: Sequence[str]) -> list[str]:

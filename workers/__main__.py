@@ -6,8 +6,8 @@ from workers.main import app
 
 
 def main(options: list[str]) -> None:
-    """Run a worker until it is told to stop. Events for Flower are on; ``-c`` defaults to Celery's own choice."""
-    app.worker_main(["worker", "--task-events", *options])
+    """Run a worker until it is told to stop. Flower, when it comes, has it send the events that it wants."""
+    app.worker_main(["worker", *options])
 
 
 if __name__ == "__main__":

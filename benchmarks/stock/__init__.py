@@ -1,1 +1,1 @@
-"""What we compare with: Flask and Celery as most people put them together, with their defaults."""
+"""Flask and Celery as most people put them together, for comparison."""

@@ -5,7 +5,7 @@
 --       6 attempt that writes ('': whoever)  7 event  8 field ('result', 'error' or '')  9 its value, as JSON
 --       10 text for the event's data  11 ms the record is kept from now
 -- Returns {1}; {2} this very attempt wrote this before; {0, status, attempt} refused; {-1} no such job.
--- Publishes `completed`, `failed` or `cancelled`, and the id on each reply channel.
+-- Publishes `completed`, `failed` or `cancelled`, and [id, [field, value, ...]] on each reply channel.
 local id, final, attempt, field = ARGV[1], ARGV[4], ARGV[6], ARGV[8]
 local job = redis.call('HMGET', KEYS[1], 'status', 'attempt', 'type', 'owner', 'traceparent', 'created_at',
   'started_at', 'reply_to')
@@ -33,5 +33,8 @@ end
 emit({record = KEYS[1], stream = KEYS[5], owner_stream = KEYS[6], channel = ARGV[2], length = ARGV[3], id = id,
   type = job[3], owner = job[4], status = final, attempt = job[2], traceparent = job[5]}, ARGV[7], status, data)
 redis.call('PEXPIRE', KEYS[1], ARGV[11])
-for channel in string.gmatch(job[8] or '', '%S+') do redis.call('PUBLISH', channel, id) end
+if job[8] then
+  local told = cjson.encode({id, redis.call('HGETALL', KEYS[1])})
+  for channel in string.gmatch(job[8], '%S+') do redis.call('PUBLISH', channel, told) end
+end
 return {1}
