@@ -20,7 +20,8 @@ def report(runs: Runs, waiting: Waiting | None, command: str) -> str:
     """Medians over the rounds; the ratio is the median of the rounds' ratios to the first system."""
     names = list(dict.fromkeys(name for name, _ in runs))
     lines = [
-        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, "
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}), "
+        f"Python {platform.python_version()}, "
         f"{', '.join(f'{p} {version(p)}' for p in ('celery', 'kombu', 'redis', 'flask', 'gunicorn', 'gevent'))}. "
         f"Reproduce: `{command}`.",
         "",
@@ -41,8 +42,9 @@ def report(runs: Runs, waiting: Waiting | None, command: str) -> str:
     if waiting:
         lines += [
             "",
-            f"With {waiting.waiters:,} requests waiting in the one web process, a no-op job takes {waiting.among:.2f} ms; "
-            f"with none waiting {waiting.alone:.2f} ms (ratio {waiting.among / waiting.alone:.2f}). "
+            f"With {waiting.waiters:,} requests waiting in the one web process, a no-op job takes "
+            f"{waiting.among:.2f} ms; with none waiting {waiting.alone:.2f} ms "
+            f"(ratio {waiting.among / waiting.alone:.2f}). "
             f"A waiter costs {waiting.bytes_each / 1000:.1f} kB of the process's memory.",
         ]
     return "\n".join(lines) + "\n"

@@ -16,7 +16,7 @@ from celery.backends.redis import RedisBackend
 from celery.exceptions import TaskRevokedError, TimeoutError
 from celery.result import AsyncResult
 
-from jobs.errors import InvalidTransition, JobFailed, JobNotFound, StoreUnavailable
+from jobs.errors import InvalidTransition, JobError, JobFailed, JobNotFound, StoreUnavailable
 from jobs.failure import error_of
 from jobs.record import Record, rfc3339
 from jobs.redis_client import connect
@@ -71,9 +71,11 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
     def _store_result(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **_: Any
     ) -> None:
-        status = STATUS_OF_CELERY.get(state)
+        status, claim = STATUS_OF_CELERY.get(state), getattr(request, "claim", None)
         try:
-            self._move(task_id, result, status, getattr(request, "claim", None))
+            self._move(task_id, result, status, claim)
+        except JobError as unusable:  # the result cannot be kept, and that is how the job ends
+            self._move(task_id, unusable, Status.FAILED, claim)
         except JobNotFound:
             if request is None or not getattr(request, "task", None):
                 log.warning("job %s is unknown: its state %s is not recorded", task_id, state)
@@ -88,11 +90,17 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
             case Status.IN_PROGRESS:
                 self.store.claim(job_id)
             case Status.COMPLETED:
-                self.store.complete(job_id, dump(result), claim)
+                self._complete(job_id, dump(result), claim)
             case Status.FAILED:
                 self.store.fail(job_id, error_of(result), claim)
             case Status.CANCELLED:
                 self.store.cancel(job_id)
+
+    def _complete(self, job_id: str, result_json: str, claim: Claim | None) -> None:
+        size, most = len(result_json.encode()), self.settings.max_result
+        if size > most:
+            raise JobError(f"The result has {size} bytes; at most {most} are kept.", error_type="result-too-large")
+        self.store.complete(job_id, result_json, claim)
 
     def _adopt(self, task_id: str, request: Any) -> None:
         """Give a plain Celery task, sent by somebody else, a record of its own."""

@@ -11,10 +11,11 @@ from launch.configuration import (
     check_modules,
     check_ports,
     check_redis,
+    make_logs,
     without_password,
 )
 from launch.part import Part, Show
-from launch.readiness import checks, why_not_ready, worker_names
+from launch.readiness import api_url, checks, why_not_ready, worker_names
 from launch.redis_server import USUAL_PORT, RedisServer, ServerError, free_port
 from launch.supervisor import Supervisor
 from launch.terminal import complain, say
@@ -29,21 +30,26 @@ def main(environ: Mapping[str, str]) -> int:
         check_ports(configuration)
         if configuration.redis_given:
             check_redis(configuration.settings.redis_url)
-        check_modules(configuration.settings)
-        server = None if configuration.redis_given else _start_server(configuration)
+        check_modules(configuration.settings, environ)
+        logs = make_logs(configuration.settings)
+        return _run(configuration, _server(configuration), environ, logs)
     except (CannotStart, ServerError) as error:
         complain(str(error))
         return 2
-    return _run(configuration, server, environ)
+    except KeyboardInterrupt:  # before anything was started
+        return 130
 
 
-def _start_server(configuration: Configuration) -> RedisServer:
-    server = RedisServer(configuration.settings.data_dir / "redis", port=free_port(USUAL_PORT))
-    server.start()
-    return server
+def _server(configuration: Configuration) -> RedisServer | None:
+    if configuration.redis_given:
+        return None
+    port = free_port(USUAL_PORT)
+    while port in {configuration.port, configuration.flower_port}:
+        port = free_port()
+    return RedisServer(configuration.settings.data_dir / "redis", port=port)
 
 
-def _run(configuration: Configuration, server: RedisServer | None, environ: Mapping[str, str]) -> int:
+def _run(configuration: Configuration, server: RedisServer | None, environ: Mapping[str, str], logs: Path) -> int:
     redis_url = server.url if server else configuration.settings.redis_url
     inherited = {
         **environ,
@@ -53,11 +59,10 @@ def _run(configuration: Configuration, server: RedisServer | None, environ: Mapp
         "FLOWER_UNAUTHENTICATED_API": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    logs: Path = configuration.settings.data_dir / "logs"
     supervisor = Supervisor(parts(configuration), inherited, logs, server)
     supervisor.catch_signals()
+    supervisor.start()
     try:
-        supervisor.start()
         ready = supervisor.wait_until_ready(checks(configuration, redis_url, SUBSCRIBERS))
         if ready:
             _welcome(configuration, redis_url, logs)
@@ -97,7 +102,7 @@ def parts(configuration: Configuration) -> list[Part]:
 
 
 def _welcome(configuration: Configuration, redis_url: str, logs: Path) -> None:
-    api = f"http://{configuration.host}:{configuration.port}"
+    api = api_url(configuration)
     say(f"API      {api}/jobs")
     say(f"Swagger  {api}/docs")
     say(f"Flower   http://127.0.0.1:{configuration.flower_port}/")

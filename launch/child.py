@@ -1,9 +1,11 @@
 """How our child processes are started: apart from the terminal's Ctrl-C, and never outliving us."""
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
@@ -17,10 +19,12 @@ def child_options() -> dict[str, Any]:
     """
     options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "start_new_session": True}
     if _LIBC is not None:
-        options["preexec_fn"] = _end_with_parent
+        options["preexec_fn"] = partial(_end_with, os.getpid())
     return options
 
 
-def _end_with_parent() -> None:
+def _end_with(parent: int) -> None:
     assert _LIBC is not None
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it died before we could ask to be told
+        os._exit(1)

@@ -1,12 +1,12 @@
 """What `make run` is told by the environment, checked before anything starts."""
 
-import os
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
@@ -15,6 +15,8 @@ from jobs.errors import SettingsError
 from jobs.settings import Settings
 
 OLDEST_REDIS = 7
+MODULES_WITHIN = 60
+"""Seconds."""
 
 
 class CannotStart(Exception):
@@ -66,10 +68,9 @@ def check_ports(configuration: Configuration) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))
-            except OSError as error:
-                raise CannotStart(
-                    f"{host}:{port} for {what} cannot be had ({error.strerror}); {variable} changes it"
-                ) from error
+            except (OSError, UnicodeError) as error:  # UnicodeError: a HOST that no name can be
+                why = getattr(error, "strerror", None) or "no such host"
+                raise CannotStart(f"{host}:{port} for {what} cannot be had ({why}); {variable} changes it") from error
 
 
 def check_redis(url: str) -> None:
@@ -80,22 +81,35 @@ def check_redis(url: str) -> None:
             info = client.info("server")
     except AuthenticationError as error:
         raise CannotStart(f"Redis at {shown} refuses the user or password in JOBS_REDIS_URL") from error
-    except (RedisError, OSError) as error:
+    except (RedisError, OSError, TypeError, ValueError) as error:  # the last two: options that the URL ends with
         raise CannotStart(f"Redis at {shown} (JOBS_REDIS_URL) cannot be used: {_one_line(error, url)}") from error
     version = str(info.get("redis_version", "0"))
     if "valkey_version" not in info and int(version.split(".")[0]) < OLDEST_REDIS:
         raise CannotStart(f"Redis at {shown} is {version}; Redis {OLDEST_REDIS} or newer, or Valkey, is needed")
 
 
-def check_modules(settings: Settings) -> None:
+def check_modules(settings: Settings, environ: Mapping[str, str]) -> None:
     """Raise CannotStart unless the job modules can be imported, as a worker would."""
-    if settings.modules:
-        done = subprocess.run(
-            [sys.executable, "-c", "import workers.main"], capture_output=True, text=True, timeout=60, env=os.environ
-        )
-        if done.returncode:
-            last = (done.stderr.strip() or "no message").splitlines()[-1]
-            raise CannotStart(last.removeprefix("joborchestrator: "))
+    if not settings.modules:
+        return
+    command = [sys.executable, "-c", "import workers.main"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=MODULES_WITHIN, env=dict(environ))
+    except subprocess.TimeoutExpired as error:
+        raise CannotStart(f"the modules of JOBS_MODULES took more than {MODULES_WITHIN} s to import") from error
+    if done.returncode:
+        last = (done.stderr.strip() or "no message").splitlines()[-1]
+        raise CannotStart(last.removeprefix("joborchestrator: "))
+
+
+def make_logs(settings: Settings) -> Path:
+    """The directory of the log files. Raises CannotStart if it cannot be made."""
+    logs = settings.data_dir / "logs"
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(f"{logs} cannot be made ({error.strerror}); JOBS_DATA_DIR names another place") from error
+    return logs
 
 
 def without_password(url: str) -> str:
@@ -115,4 +129,4 @@ def _number(environ: Mapping[str, str], name: str, default: int, most: int, prob
 def _one_line(error: Exception, url: str) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     password = urlsplit(url).password
-    return text.replace(password, "…") if password else text
+    return text.replace(password, "…").replace(unquote(password), "…") if password else text

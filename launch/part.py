@@ -84,19 +84,20 @@ class Part:
         return True
 
     def kill(self) -> None:
-        """End it and every process of its session, now."""
+        """End it and every process of its session, now; what it said is all in ``last_lines`` then."""
         if self._process is not None:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a zombie
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         if self._reader is not None:
             self._reader.join(2)
 
     def _read(self, output: IO[str], log: IO[str]) -> None:
-        with output, log:
+        with output, suppress(OSError), log:
             for line in output:
-                log.write(line)
-                log.flush()
+                with suppress(OSError):  # a full disk must not make the process wait for its reader
+                    log.write(line)
+                    log.flush()
                 self._show(line.rstrip("\n"))
 
     def _show(self, line: str) -> None:

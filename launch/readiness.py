@@ -1,9 +1,11 @@
 """Whether everything is really up: asked from outside, as a user would find it."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from kombu.exceptions import OperationalError
@@ -18,15 +20,21 @@ Check = Callable[[], bool]
 
 def checks(configuration: Configuration, redis_url: str, subscribers: int) -> Mapping[str, Check]:
     """One question for each part, by what it is called when the answer is still no."""
-    host = "127.0.0.1" if configuration.host in {"0.0.0.0", "::"} else configuration.host  # noqa: S104
     celery, wanted = create_celery(replace(configuration.settings, redis_url=redis_url)), worker_names(configuration)
-    api = f"http://{host}:{configuration.port}"
+    api = api_url(configuration)
     return {
         "the API": lambda: _status(f"{api}/health/ready") == 200,
         "the workers": lambda: bool(_json(f"{api}/job-types")) and _answering(celery) >= wanted,
         "Flower": lambda: _status(f"http://127.0.0.1:{configuration.flower_port}/healthcheck") == 200,
         "the subscribers": lambda: _listening(redis_url) >= subscribers,
     }
+
+
+def api_url(configuration: Configuration) -> str:
+    """Where this machine finds the API."""
+    anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+    host = anywhere.get(configuration.host, configuration.host)
+    return f"http://[{host}]:{configuration.port}" if ":" in host else f"http://{host}:{configuration.port}"
 
 
 def worker_names(configuration: Configuration) -> frozenset[str]:
@@ -37,10 +45,11 @@ def worker_names(configuration: Configuration) -> frozenset[str]:
 def why_not_ready(configuration: Configuration) -> str:
     """What the API says of itself, where it answers at all."""
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{configuration.port}/health/ready", timeout=2)
+        urllib.request.urlopen(f"{api_url(configuration)}/health/ready", timeout=2)  # noqa: S310
     except urllib.error.HTTPError as error:
-        return str(json.load(error).get("detail", ""))
-    except OSError:
+        with error, suppress(ValueError, AttributeError):  # no problem document: another's answer
+            return str(json.load(error).get("detail", ""))
+    except (OSError, http.client.HTTPException):
         pass
     return ""
 
@@ -49,7 +58,7 @@ def _status(url: str) -> int:
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
             return int(answer.status)
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return 0
 
 
@@ -57,7 +66,7 @@ def _json(url: str) -> object:
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
             return json.load(answer)
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return None
 
 

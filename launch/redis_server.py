@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -29,7 +30,7 @@ class RedisServer:
     """Valkey or Redis on the loopback, with an append-only file in ``data_dir`` that is kept between starts.
 
     Args:
-        data_dir: made if it is not there; one server at a time.
+        data_dir: made if it is not there; one server at a time, also one that outlives whoever started it.
         port: a free one without it.
         binary: the server to run; without it the one that is found (see :func:`find_binary`).
         options: further settings of the server, such as ``{"maxmemory": "32mb"}``.
@@ -68,8 +69,7 @@ class RedisServer:
         Raises:
             ServerError: no server is installed, the directory is in use, or it did not come up.
         """
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        self._take_directory()
+        lock = self._take_directory()
         command = [
             self._binary or find_binary(),
             "--port",
@@ -78,10 +78,15 @@ class RedisServer:
             str(self.data_dir),
             *self._settings(),
         ]
-        with (self.data_dir / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, **child_options())
         try:
+            with (self.data_dir / "server.log").open("ab") as log:
+                self._process = subprocess.Popen(
+                    command, stdout=log, stderr=log, pass_fds=[lock.fileno()], **child_options()
+                )
             self._wait_until_ready()
+        except OSError as error:
+            self.kill()
+            raise ServerError(f"the embedded server cannot be started: {error}") from error
         except BaseException:
             self.kill()
             raise
@@ -114,16 +119,23 @@ class RedisServer:
         }
         return [part for name, value in settings.items() for part in (f"--{name}", value)]
 
-    def _take_directory(self) -> None:
+    def _take_directory(self) -> IO[str]:
+        """The lock on the directory. The server inherits it, and so holds it for as long as it lives."""
         if self._lock is not None:
-            return
-        lock = (self.data_dir / "lock").open("w")
+            return self._lock
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            lock = (self.data_dir / "lock").open("w")
+        except OSError as error:
+            why = f"the data directory {self.data_dir} cannot be used ({error.strerror}); JOBS_DATA_DIR names another"
+            raise ServerError(why) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             lock.close()
             raise ServerError(f"the data directory {self.data_dir} is in use; JOBS_DATA_DIR names another") from error
         self._lock = lock
+        return lock
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_WITHIN
@@ -131,13 +143,18 @@ class RedisServer:
             while True:
                 if not self.is_running:
                     raise ServerError(f"the embedded server ended at once; {self.data_dir / 'server.log'} says why")
-                try:
-                    client.ping()
+                if self._answers(client):
                     return
-                except (RedisError, OSError) as error:
-                    if time.monotonic() > deadline:
-                        raise ServerError(f"the embedded server does not answer: {error}") from error
-                    time.sleep(0.02)
+                if time.monotonic() > deadline:
+                    raise ServerError(f"the embedded server does not answer; {self.data_dir / 'server.log'} says why")
+                time.sleep(0.02)
+
+    def _answers(self, client: Redis) -> bool:
+        """Whether it has loaded its data, and it is ours: where the port was taken, another answers for a moment."""
+        try:
+            return bool(client.ping()) and int(client.info("server")["process_id"]) == self.pid
+        except (RedisError, OSError):
+            return False
 
     def _end(self, number: signal.Signals, within: float) -> None:
         if self._process is not None:
@@ -148,6 +165,8 @@ class RedisServer:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+            with suppress(ProcessLookupError, PermissionError):  # a rewrite of its file may still run
+                os.killpg(self._process.pid, signal.SIGKILL)
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -176,7 +195,7 @@ def find_binary() -> str:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """``preferred`` if nobody listens there, else one that the system gives."""
+    """A port on the loopback: ``preferred`` if nobody listens there, else one that the system gives."""
     for port in (preferred, 0):
         if port is not None:
             with socket.socket() as probe:

@@ -9,7 +9,7 @@ from types import FrameType
 
 from launch.part import Part
 from launch.readiness import Check
-from launch.redis_server import RedisServer
+from launch.redis_server import RedisServer, ServerError
 from launch.terminal import complain, say
 
 READY_WITHIN = 60.0
@@ -17,6 +17,7 @@ ASK_EVERY = 0.1
 SETTLED_AFTER = 10.0
 """Seconds a part must have run for its next end not to count as a failed start."""
 SLOWEST_RESTART = 15.0
+SERVER_AGAIN_AFTER = 2.0
 
 
 class Supervisor:
@@ -26,7 +27,7 @@ class Supervisor:
         parts: in the order in which they are to end.
         environ: what they are started with.
         logs: the directory of their log files.
-        server: the embedded server, already started; the last to end.
+        server: the embedded server, not started; the first to start and the last to end.
     """
 
     def __init__(
@@ -48,24 +49,27 @@ class Supervisor:
         return self._stopping.is_set()
 
     def start(self) -> None:
-        self._logs.mkdir(parents=True, exist_ok=True)
-        for part in self._parts:
-            part.start(self._environ, self._logs)
+        """Start everything at once, once the server answers.
 
-    def wait_until_ready(self, checks: Mapping[str, Check]) -> bool:
-        """Whether every check came true in time; if not, the terminal says which did not, or who died."""
-        deadline = time.monotonic() + READY_WITHIN
+        Raises:
+            ServerError: there is no server; nothing was started.
+        """
+        if self._server is not None:
+            self._server.start()
+        for part in self._parts:
+            if not self.stopping:
+                part.start(self._environ, self._logs)
+
+    def wait_until_ready(self, checks: Mapping[str, Check], within: float = READY_WITHIN) -> bool:
+        """Whether every check came true ``within`` seconds; if not, the terminal says which did not, or who died."""
+        deadline = time.monotonic() + within
         waiting = dict(checks)
         while waiting and not self.stopping:
-            for part in self._parts:
-                if part.exit_code is not None:
-                    complain(f"{part.name} ended while starting (exit code {part.exit_code}):")
-                    for line in part.last_lines:
-                        say(f"  {line}")
-                    return False
+            if self._somebody_died():
+                return False
             waiting = {name: check for name, check in waiting.items() if not check()}
             if waiting and time.monotonic() > deadline:
-                complain(f"not ready after {READY_WITHIN:g} s: {', '.join(waiting)}; logs are in {self._logs}")
+                complain(f"not ready after {within:g} s: {', '.join(waiting)}; logs are in {self._logs}")
                 return False
             if waiting:
                 self._stopping.wait(ASK_EVERY)
@@ -75,27 +79,50 @@ class Supervisor:
         """Return when told to stop; until then start again whatever dies."""
         while not self._stopping.wait(0.2):
             if self._server is not None and not self._server.is_running:
-                say("--- the embedded server died; starting it again with its data")
-                self._server.start()
+                self._revive_server(self._server)
             for part in self._parts:
                 if part.exit_code is not None:
                     self._revive(part)
 
     def stop(self) -> None:
-        """End every part in order, then the server; whoever does not leave within its grace is killed."""
+        """Ask every part in order to end, then end the server; who does not leave within its grace is killed."""
         self._stopping.set()
         for part in self._parts:
             part.terminate()
+        asked_at = time.monotonic()
         for part in self._parts:
-            self._see_out(part)
+            self._see_out(part, asked_at + part.grace)
         if self._server is not None:
-            self._server.stop()
+            if self._interrupts < 2:
+                self._server.stop()
+            else:
+                self._server.kill()
 
-    def _see_out(self, part: Part) -> None:
-        deadline = time.monotonic() + part.grace
+    def _see_out(self, part: Part, deadline: float) -> None:
         while time.monotonic() < deadline and self._interrupts < 2 and not part.wait(0.1):
             continue
         part.kill()
+
+    def _somebody_died(self) -> bool:
+        if self._server is not None and not self._server.is_running:
+            complain(f"the embedded server ended while starting; {self._server.data_dir / 'server.log'} says why")
+            return True
+        for part in self._parts:
+            if part.exit_code is not None:
+                complain(f"{part.name} ended while starting (exit code {part.exit_code}):")
+                part.kill()
+                for line in part.last_lines:
+                    say(f"  {line}")
+                return True
+        return False
+
+    def _revive_server(self, server: RedisServer) -> None:
+        say("--- the embedded server died; starting it again with its data")
+        try:
+            server.start()
+        except ServerError as error:
+            complain(str(error))
+            self._stopping.wait(SERVER_AGAIN_AFTER)
 
     def _revive(self, part: Part) -> None:
         now = time.monotonic()
@@ -104,11 +131,11 @@ class Supervisor:
             failures = self._failures[part.name] = 0 if settled else self._failures.get(part.name, 0) + 1
             pause = 0.0 if failures <= 1 else min(SLOWEST_RESTART, 0.5 * 2.0**failures)
             self._due[part.name] = now + pause
+            part.kill()  # what is left of its session
             later = f" in {pause:g} s" if pause else ""
             say(f"--- {part.name} died (exit code {part.exit_code}); starting it again{later}")
         if now >= self._due[part.name]:
             del self._due[part.name]
-            part.kill()
             part.start(self._environ, self._logs)
 
     def _interrupted(self, _number: int, _frame: FrameType | None) -> None:

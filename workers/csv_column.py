@@ -63,7 +63,9 @@ def _booleans(texts: pl.Series) -> pl.Series:
     return texts.str.to_lowercase() == "true"
 
 
-def _dates(texts: pl.Series) -> pl.Series:
+def _dates(texts: pl.Series) -> pl.Series | None:
+    if texts.str.starts_with("0000").any():
+        return None  # polars has a year 0, datetime.date has none
     return texts.str.replace_all("/", "-").str.to_date("%Y-%m-%d", strict=False)
 
 

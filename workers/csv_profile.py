@@ -15,6 +15,8 @@ from workers.job_type import job
 
 DELIMITERS = ",;\t|"
 MOST_REPORTS = 20
+MOST_COLUMNS = 5_000
+"""A column takes about half a millisecond, however short it is."""
 SNIFFED_ROWS = 50
 LONGEST_FIELD = 2**31 - 1
 """The csv module's limit is one for the whole process: always the same, for other threads read too."""
@@ -56,6 +58,8 @@ def profile(job: Job, csv: str, delimiter: str | None = None) -> dict[str, Any]:
     header = next(rows, None)
     if header is None:
         raise _invalid("there is no header row")
+    if len(header) > MOST_COLUMNS:
+        raise _invalid(f"the header has {len(header)} fields, at most {MOST_COLUMNS} are profiled")
     columns: list[list[str]] = [[] for _ in header]
     every = max(1, total // MOST_REPORTS)
     for count, row in enumerate(rows, start=1):

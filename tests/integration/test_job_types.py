@@ -55,7 +55,12 @@ def test_an_unknown_type_is_told_with_the_known_ones(service: Service) -> None:
 
 @pytest.mark.parametrize(
     ("job_type", "error"),
-    [("sample.not_json", "result-not-json"), ("sample.raises", "ValueError"), ("sample.slow", "time-limit")],
+    [
+        ("sample.not_json", "result-not-json"),
+        ("sample.too_big", "result-too-large"),
+        ("sample.raises", "ValueError"),
+        ("sample.slow", "time-limit"),
+    ],
 )
 def test_what_goes_wrong_in_a_job_is_its_error(service: Service, job_type: str, error: str) -> None:
     job = service.submit(job_type, wait=10).json()

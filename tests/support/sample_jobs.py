@@ -80,3 +80,8 @@ def big(job: Job) -> str:
 def plain(a: int, b: int) -> int:
     """A plain Celery task, without anything of ours."""
     return a + b
+
+
+@job("sample.too_big")
+def too_big(job: Job) -> str:
+    return "x" * 2_000_000

@@ -125,6 +125,7 @@ def test_the_state_na_is_a_text_and_not_a_missing_value():
         (["inf", "1.5"], "string", "1.5", "inf"),
         (["1e400", "1"], "string", "1", "1e400"),
         (["2012-02-30"], "string", "2012-02-30", "2012-02-30"),
+        (["0000-01-01"], "string", "0000-01-01", "0000-01-01"),
         (["2012-01-01", "soon"], "string", "2012-01-01", "soon"),
     ],
     ids=lambda value: "|".join(value)[:40] if isinstance(value, list) else None,

@@ -1,0 +1,115 @@
+"""``@job``, the schema it announces, results and failures as JSON."""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from marshmallow import INCLUDE, Schema, fields
+
+from jobs.errors import JobError, SettingsError
+from jobs.failure import LONGEST_MESSAGE, error_of
+from jobs.result_text import dump
+from jobs.settings import Settings
+from jobs.submission import Submission
+from workers import job
+from workers.celery_app import create_worker_app, find_job_types
+
+
+class Inner(Schema):
+    size = fields.Integer(required=True)
+
+
+class Outer(Schema):
+    class Meta:
+        unknown = INCLUDE
+
+    inner = fields.Nested(Inner, required=True)
+    many = fields.List(fields.Nested(Inner))
+
+
+@job("t.nested", schema=Outer, time_limit=9, max_attempts=2)
+def nested(job: object, /, **parameters: object) -> object:
+    """Say it back."""
+    return parameters
+
+
+def test_a_job_type_is_still_the_function() -> None:
+    assert nested(None, job=1, self=2) == {"job": 1, "self": 2}
+
+
+def test_nested_schemas_are_written_in_place() -> None:
+    info = nested.info()
+    inner = info.parameters["properties"]["inner"]
+    assert inner["properties"]["size"] == {"type": "integer"}
+    assert "$ref" not in json.dumps(info.parameters)
+    assert info.parameters["additionalProperties"] is True
+    assert (info.description, info.time_limit, info.max_attempts) == ("Say it back.", 9, 2)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "ä", "x" * 101, 'a"'])
+def test_a_wrong_name_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="job type"):
+        job(name)
+
+
+def test_modules_that_are_none_are_told_together() -> None:
+    with pytest.raises(SettingsError) as caught:
+        list(find_job_types(("no.such.module", "json")))
+    assert len(caught.value.problems) == 2
+    assert "no.such.module cannot be imported" in caught.value.problems[0]
+
+
+def test_the_shipped_types_are_tasks_of_the_worker() -> None:
+    app = create_worker_app(Settings())
+    assert {"demo.random_delay", "demo.fail", "demo.noop", "csv.profile"} <= set(app.tasks)
+
+
+@dataclass
+class Point:
+    x: int
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "null"),
+        ({"a": (1, 2)}, '{"a":[1,2]}'),
+        (date(2026, 11, 24), '"2026-11-24"'),
+        (UUID(int=1), '"00000000-0000-0000-0000-000000000001"'),
+        (Decimal("1.10"), '"1.10"'),
+        ({"p": Point(1), "s": {1}}, '{"p":{"x":1},"s":[1]}'),
+        ("ä\0", '"ä\\u0000"'),
+    ],
+)
+def test_results_become_json(value: object, text: str) -> None:
+    assert dump(value) == text
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), object(), {(1, 2): 3}, "\ud800", b"x"])
+def test_what_is_no_json_is_an_error_of_the_job(value: object) -> None:
+    with pytest.raises(JobError) as caught:
+        dump(value)
+    assert caught.value.error_type == "result-not-json"
+
+
+def test_an_error_is_short_storable_and_without_traceback() -> None:
+    error = json.loads(error_of(ValueError("\ud800" + "x" * 5000)))
+    assert error["type"] == "ValueError"
+    assert len(error["message"]) == LONGEST_MESSAGE
+    assert error["retryable"] is False
+    assert json.loads(error_of(KeyError()))["message"] == "KeyError"
+
+
+def test_the_fingerprint_says_what_was_asked_and_not_how_it_was_written() -> None:
+    def asked(parameters: str, **more: object) -> str:
+        defaults = {"type": "t", "owner": "o", "queue": "q", "max_attempts": 1, "idempotency_key": "k"}
+        return Submission(parameters_json=parameters, **{**defaults, **more}).fingerprint  # type: ignore[arg-type]
+
+    assert asked('{"a":1,"b":2}') == asked('{"b": 2, "a": 1}')
+    assert (
+        len({asked('{"a":1}'), asked('{"a":2}'), asked('{"a":1}', priority=6), asked('{"a":1}', tags={"x": "y"})}) == 4
+    )
+    assert asked("{}", idempotency_key=None) == "-"
