@@ -1,1 +1,1 @@
-"""Side by side with what people have: ``make bench``."""
+"""Side by side on one machine: stock Flask + Celery, and this project. ``make bench`` runs it; see ``__main__``."""

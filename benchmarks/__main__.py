@@ -1,49 +1,78 @@
-"""``python -m benchmarks``: the same no-op job through stock Flask + Celery and through ours, in turn, in one run."""
+"""``python -m benchmarks`` (`make bench`): stock Flask + Celery and this project, measured in one run on one machine.
+
+The figures go to stdout as Markdown, what is being done to stderr. Exit code 2: it could not be measured.
+"""
 
 import argparse
+import shlex
+import signal
 import sys
-import tempfile
-from collections import defaultdict
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from benchmarks import waiting
-from benchmarks.load import Figures, need_wrk, run
-from benchmarks.processes import ours, stock
-from benchmarks.report import report, say, write_into
-
-CONNECTIONS = (1, 16, 64)
-WARM_UP = 2.0
+from benchmarks import load, table, waiting
+from benchmarks.systems import BenchmarkError, Ours, Stock
+from launch.redis_server import ServerError
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=8, help="length of one run of wrk")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each cell; medians are shown")
-    parser.add_argument("--no-waiting", action="store_true", help="leave out the 5,000 waiting requests")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="also write the table between the markers of FILE")
-    options = parser.parse_args()
-    need_wrk()
-    runs: dict[tuple[str, int], list[Figures]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory)
-        with stock(path) as theirs, ours(path) as own:
-            for system in (theirs, own):
-                run(system.url, 16, WARM_UP)
-            for connections in CONNECTIONS:
-                for number in range(options.rounds):
-                    for system in (theirs, own):
-                        figures = run(system.url, connections, options.seconds)
-                        runs[system.name, connections].append(figures)
-                        say(f"{system.name}, {connections} connections, round {number + 1}: {figures.rate:.0f}/s")
-        found = None
-        if not options.no_waiting:
-            with ours(path) as own:
-                found = waiting.measure(own)
-    text = report(runs, found, f"make bench (--seconds {options.seconds:g} --rounds {options.rounds})")
-    sys.stdout.write(text)
+def main(arguments: list[str]) -> int:
+    """Measure, print, and write where ``--write`` says."""
+    options = _options(arguments)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        load.find_wrk()
+        if options.write:
+            table.check_markers(options.write)
+        report = _measure(options, shlex.join(["python", "-m", "benchmarks", *arguments]))
+    except (BenchmarkError, ServerError) as error:
+        _tell(str(error))
+        return 2
+    except KeyboardInterrupt:
+        _tell("stopped; nothing was written")
+        return 130
+    print(report)
     if options.write:
-        write_into(options.write, text)
+        table.write(options.write, report)
+    return 0
+
+
+def _measure(options: argparse.Namespace, command: str) -> str:
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="benchmarks-")))
+        with Stock(directory / "stock") as stock, Ours(directory / "ours") as ours:
+            runs = load.measure((stock, ours), options.rounds, options.seconds, _tell)
+            parts = [table.about(ours.redis_url, command), table.throughput(runs)]
+        if options.waiters:
+            with Ours(directory / "waiting") as ours:
+                rounds = waiting.measure(ours, options.rounds, options.waiters, _tell)
+            parts.append(table.waiting(rounds, options.waiters))
+    return "\n\n".join(parts)
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=_count, default=3, help="rounds, of which medians are shown (%(default)s)")
+    parser.add_argument("--seconds", type=_count, default=8, help="seconds of one run (%(default)s)")
+    parser.add_argument("--waiters", type=int, default=5000, help="waiting requests; 0 leaves them out (%(default)s)")
+    parser.add_argument("--write", type=Path, metavar="FILE", help=f"put the figures into FILE, after {table.BEGIN}")
+    return parser.parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _tell(line: str) -> None:
+    print(f"benchmarks: {line}", file=sys.stderr, flush=True)
+
+
+def _stop(*_: Any) -> None:
+    raise SystemExit(143)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(sys.argv[1:]))

@@ -2,6 +2,8 @@
 
 import http.client
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,31 +34,26 @@ class System:
         self._redis = RedisServer(directory / "redis")
         self._worker: MeasuredProcess | None = None
         self._web: MeasuredProcess | None = None
-        self.port = free_port()
+        self.port = 0
 
     @property
     def redis_url(self) -> str:
         return self._redis.url
 
-    @property
-    def web(self) -> MeasuredProcess:
-        assert self._web is not None, "the system has not been started"
-        return self._web
-
-    def web_arguments(self) -> list[str]:
+    def web_arguments(self, port: int) -> list[str]:
         raise NotImplementedError
 
     def worker_arguments(self) -> list[str]:
         raise NotImplementedError
 
-    def environ(self) -> dict[str, str]:
+    def environ(self, port: int) -> dict[str, str]:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
         try:
             self._redis.start()
-            self._worker = MeasuredProcess(self.worker_arguments(), self.environ(), self._directory / "worker.log")
-            self.start_web()
+            self._worker = MeasuredProcess(self.worker_arguments(), self.environ(0), self._directory / "worker.log")
+            self.port, self._web = self._start_web()
         except BaseException:
             self.stop()
             raise
@@ -65,46 +62,44 @@ class System:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
 
-    def start_web(self) -> None:
-        """Start the web process and return once a quick job has gone through the whole system.
+    @contextmanager
+    def another_web(self) -> Iterator[tuple[int, MeasuredProcess]]:
+        """One more web process for a while, on a port of its own."""
+        port, web = self._start_web()
+        try:
+            yield port, web
+        finally:
+            web.stop()
 
-        Raises:
-            BenchmarkError: that did not happen in time.
-        """
-        self._web = MeasuredProcess(self.web_arguments(), self.environ(), self._directory / "web.log")
-        self._wait_until_ready()
-
-    def stop_web(self) -> None:
+    def stop(self) -> None:
         if self._web is not None:
             self._web.stop()
             self._web = None
-
-    def stop(self) -> None:
-        self.stop_web()
         if self._worker is not None:
             self._worker.stop(grace=3)  # it may be in a job of an hour
             self._worker = None
         self._redis.stop()
 
-    def _wait_until_ready(self) -> None:
+    def _start_web(self) -> tuple[int, MeasuredProcess]:
+        """A web process, once a quick job has gone through the whole system."""
+        port = free_port()
+        web = MeasuredProcess(self.web_arguments(port), self.environ(port), self._directory / "web.log")
+        try:
+            self._wait_until_ready(port, web)
+        except BaseException:
+            web.stop()
+            raise
+        return port, web
+
+    def _wait_until_ready(self, port: int, web: MeasuredProcess) -> None:
         deadline = time.monotonic() + READY_WITHIN
-        while (answer := self._try()) != "200":
-            for process in (self._web, self._worker):
+        while (answer := _try(port)) != "200":
+            for process in (web, self._worker):
                 if process is not None and not process.is_running:
                     raise BenchmarkError(f"{self.name}: a process ended at once: {process.last_words}")
             if time.monotonic() > deadline:
                 raise BenchmarkError(f"{self.name}: no job went through in {READY_WITHIN:g} s, the last try: {answer}")
             time.sleep(0.2)
-
-    def _try(self) -> str:
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=15)
-        try:
-            connection.request("POST", "/jobs", QUICK_JOB, {"Content-Type": "application/json"})
-            return str(connection.getresponse().status)
-        except (OSError, http.client.HTTPException) as error:
-            return f"{type(error).__name__}: {error}"
-        finally:
-            connection.close()
 
 
 class Stock(System):
@@ -112,34 +107,40 @@ class Stock(System):
 
     name = "stock"
 
-    def web_arguments(self) -> list[str]:
-        options = ["--worker-class", "gthread", "--workers", "1", "--threads", str(STOCK_THREADS)]
-        return [
-            "gunicorn",
-            *options,
-            "--bind",
-            f"{HOST}:{self.port}",
-            "--no-control-socket",
-            "benchmarks.stock.web:app",
-        ]
+    def web_arguments(self, port: int) -> list[str]:
+        threads = ["--worker-class", "gthread", "--workers", "1", "--threads", str(STOCK_THREADS)]
+        where = ["--bind", f"{HOST}:{port}", "--no-control-socket"]
+        return ["gunicorn", *threads, *where, "benchmarks.stock.web:app"]
 
     def worker_arguments(self) -> list[str]:
         return ["celery", "-A", "benchmarks.stock.tasks", "worker", "-c", "2"]
 
-    def environ(self) -> dict[str, str]:
+    def environ(self, port: int) -> dict[str, str]:
         return {"STOCK_REDIS_URL": self.redis_url}
 
 
 class Ours(System):
-    """This project as it comes: job records, events, worker events."""
+    """This project with everything on; like the other one, without the task events that only a Flower reads."""
 
     name = "ours"
 
-    def web_arguments(self) -> list[str]:
+    def web_arguments(self, port: int) -> list[str]:
         return ["app"]
 
     def worker_arguments(self) -> list[str]:
-        return ["workers", "-c", "2"]
+        return ["workers", "-c", "2", "--no-task-events"]
 
-    def environ(self) -> dict[str, str]:
-        return {"JOBS_REDIS_URL": self.redis_url, "HOST": HOST, "PORT": str(self.port)}
+    def environ(self, port: int) -> dict[str, str]:
+        return {"JOBS_REDIS_URL": self.redis_url, "HOST": HOST, "PORT": str(port)}
+
+
+def _try(port: int) -> str:
+    """The status of a quick job, or why there is none."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=15)
+    try:
+        connection.request("POST", "/jobs", QUICK_JOB, {"Content-Type": "application/json"})
+        return str(connection.getresponse().status)
+    except (OSError, http.client.HTTPException) as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        connection.close()

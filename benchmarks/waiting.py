@@ -1,102 +1,146 @@
-"""What it costs others, and how much memory it takes, when thousands of requests wait in one web process."""
+"""What requests that wait cost: the time of a quick job, and the web process's memory, with and without them.
 
-import http.client
+One job of an hour runs throughout, in one of the worker's two children. Two web processes of one system are compared:
+on one nobody waits; on the other, fresh in each round, thousands of requests wait for the long job. Quick jobs go to
+them in short turns, so that a machine that gets slower or faster does so for both.
+"""
+
 import json
-import multiprocessing
 import resource
-import socket
-import statistics
+import selectors
+import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from http.client import HTTPConnection
+from statistics import median
+from typing import Any
 
-from benchmarks.processes import NOOP, System
+import psutil
 
-WAITERS = 5_000
-QUICK_JOBS = 300
-ROUNDS = 3
-WAIT = 60
+from benchmarks.process import ROOT, MeasuredProcess
+from benchmarks.systems import HOST, QUICK_JOB, BenchmarkError, System
+from launch.child import child_options
+
+TURNS, JOBS_A_TURN = 12, 25
+LONG_JOB = b'{"type":"demo.random_delay","parameters":{"seconds":3600}}'
+SPARE_FILES = 200
+SENT_WITHIN = 40.0
+ENDED_WITHIN = 10.0
+QUIET_WITHIN = 15.0
+QUIET = 0.1
+"""Share of a core below which the web process has taken in all requests."""
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """Milliseconds a quick job takes with nobody waiting and with all of them, and bytes for each waiter."""
+class Round:
+    """One round: medians of quick jobs in ms, bytes of memory for each waiting request."""
 
-    waiters: int
-    alone: float
-    among: float
+    alone_ms: float
+    crowded_ms: float
     bytes_each: float
+    odd: dict[str, int]
+    """What waiting requests met that they should not have: kind and how often."""
+
+    @property
+    def ratio(self) -> float:
+        return self.crowded_ms / self.alone_ms
 
 
-def measure(system: System, waiters: int = WAITERS) -> Waiting:
-    """Quick jobs with 0 and with ``waiters`` requests waiting for one long job, in turn; the medians of the rounds."""
-    job_id = _start_long_job(system.port)
-    _quick_jobs(system.port)  # warm
-    alone, among, memory = [], [], []
-    for _ in range(ROUNDS):
-        before = _memory(system.web_worker_pid())
-        alone.append(_quick_jobs(system.port))
-        stop, up = multiprocessing.Event(), multiprocessing.Event()
-        crowd = multiprocessing.Process(target=_wait_together, args=(system.port, job_id, waiters, up, stop))
-        crowd.start()
-        try:
-            if not up.wait(30):
-                raise SystemExit(f"{waiters} requests could not be brought to wait")
-            time.sleep(1.0)  # let the last of them be read: nothing tells us from outside
-            among.append(_quick_jobs(system.port))
-            memory.append((_memory(system.web_worker_pid()) - before) / waiters)
-        finally:
-            stop.set()
-            crowd.join(20)
-            crowd.kill()
-        time.sleep(1.0)
-    return Waiting(waiters, statistics.median(alone), statistics.median(among), memory[0])
+def measure(system: System, rounds: int, waiters: int, tell: Callable[[str], None]) -> list[Round]:
+    """Raises BenchmarkError when the machine's file limit is too low for so many waiters, or nothing got to wait."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < waiters + SPARE_FILES:
+        raise BenchmarkError(f"{waiters} waiting requests need a file limit of {waiters + SPARE_FILES}, it is {most}")
+    path = f"/jobs/{_start_long_job(system)}"
+    found = []
+    for number in range(rounds):
+        with system.another_web() as (port, web):
+            found.append(_round(system.port, port, web, path, waiters))
+        tell(f"waiting, round {number + 1}: {found[-1].alone_ms:.2f} ms alone, {found[-1].crowded_ms:.2f} ms crowded")
+    return found
 
 
-def _start_long_job(port: int) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=12)
-    body = json.dumps({"type": "demo.random_delay", "parameters": {"seconds": 600}})
+def _round(alone: int, crowded: int, web: MeasuredProcess, path: str, waiters: int) -> Round:
+    """``alone`` and ``crowded`` are ports; ``web`` is the process behind the second."""
+    _in_turns(alone, crowded)  # warm-up
+    before = _memory(web)
+    with _waiting(crowded, path, waiters) as odd:
+        _let_settle(web)
+        took = _in_turns(alone, crowded)
+        after = _memory(web)
+    return Round(median(took[alone]), median(took[crowded]), (after - before) / waiters, odd)
+
+
+def _in_turns(*ports: int) -> dict[int, list[float]]:
+    """Milliseconds of quick jobs, one after the other, on one connection to each of the ports."""
+    took: dict[int, list[float]] = {port: [] for port in ports}
+    with ExitStack() as stack:
+        to = {port: stack.enter_context(closing(HTTPConnection(HOST, port, timeout=15))) for port in ports}
+        for _ in range(TURNS):
+            for port, connection in to.items():
+                took[port] += [_quick_job(connection) for _ in range(JOBS_A_TURN)]
+    return took
+
+
+def _quick_job(connection: HTTPConnection) -> float:
+    began = time.perf_counter()
+    status, _ = _post(connection, QUICK_JOB)
+    if status != 200:
+        raise BenchmarkError(f"a quick job was answered {status}")
+    return (time.perf_counter() - began) * 1000
+
+
+def _start_long_job(system: System) -> str:
+    with closing(HTTPConnection(HOST, system.port, timeout=15)) as connection:
+        status, document = _post(connection, LONG_JOB)
+    if status != 202:
+        raise BenchmarkError(f"{system.name}: the long job was answered {status}")
+    return str(document["id"])
+
+
+def _post(connection: HTTPConnection, body: bytes) -> tuple[int, dict[str, Any]]:
     connection.request("POST", "/jobs", body, {"Content-Type": "application/json"})
-    job_id: str = json.load(connection.getresponse())["id"]
-    connection.close()
-    return job_id
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
 
 
-def _quick_jobs(port: int) -> float:
-    """The median time of a no-op job, in milliseconds, one after the other on one connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=12)
-    times = []
-    for _ in range(QUICK_JOBS):
-        began = time.perf_counter()
-        connection.request("POST", "/jobs", NOOP, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        answer.read()
-        if answer.status != 200:
-            raise SystemExit(f"a quick job was answered {answer.status}")
-        times.append(time.perf_counter() - began)
-    connection.close()
-    return statistics.median(times) * 1000
+def _memory(web: MeasuredProcess) -> int:
+    """Bytes that the web process has to itself (USS), without what the kernel holds for its sockets."""
+    return sum(child.memory_full_info().uss for child in web.children)
 
 
-def _wait_together(port: int, job_id: str, waiters: int, up: object, stop: object) -> None:
-    """Have that many requests wait, in a process of its own, until told to stop."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if hard < waiters + 100:
-        raise SystemExit(f"at most {hard} files may be open here (ulimit -Hn); {waiters + 100} are needed")
-    request = f"GET /jobs/{job_id}?wait={WAIT} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
-    sockets = []
-    for _ in range(waiters):
-        one = socket.create_connection(("127.0.0.1", port), timeout=10)
-        one.sendall(request)
-        sockets.append(one)
-    up.set()  # type: ignore[attr-defined]
-    stop.wait(WAIT)  # type: ignore[attr-defined]
-    for one in sockets:
-        one.close()
+@contextmanager
+def _waiting(port: int, path: str, count: int) -> Iterator[dict[str, int]]:
+    """``count`` requests wait, sent by a process of their own; what went wrong for them is in the dict afterwards."""
+    command = [sys.executable, "-m", "benchmarks.waiters", str(port), path, str(count)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, **child_options())
+    assert process.stdout is not None
+    final: dict[str, int] = {}
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            if not selector.select(SENT_WITHIN) or process.stdout.readline() != "waiting\n":
+                raise BenchmarkError(f"not all of {count} requests could be sent")
+        yield final
+        process.terminate()
+        final.update(json.loads(process.communicate(timeout=ENDED_WITHIN)[0]))
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
-def _memory(pid: int) -> int:
-    """Bytes that this process alone holds."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Clean", "Private_Dirty"))) * 1024
+def _let_settle(web: MeasuredProcess) -> None:
+    """Wait until the web process is idle: all requests are read, and their waits have begun."""
+    deadline = time.monotonic() + QUIET_WITHIN
+    while time.monotonic() < deadline:
+        if sum(_share_of_a_core(child) for child in web.children) < QUIET:
+            return
+    raise BenchmarkError("the web process is busy though all its requests wait")
+
+
+def _share_of_a_core(process: psutil.Process) -> float:
+    return float(process.cpu_percent(interval=0.5)) / 100

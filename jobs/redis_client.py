@@ -5,6 +5,8 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 MOST_CONNECTIONS = 64
+CONNECTION_WITHIN = 5.0
+"""Seconds a request queues for one of the connections: a burst of thousands of requests takes its turns."""
 ANSWER_WITHIN = 1.5
 """Seconds Redis has for one answer before it counts as hung."""
 
@@ -18,7 +20,7 @@ def connect(url: str) -> Redis:
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=MOST_CONNECTIONS,
-        timeout=ANSWER_WITHIN,
+        timeout=CONNECTION_WITHIN,
         socket_timeout=ANSWER_WITHIN,
         socket_connect_timeout=ANSWER_WITHIN,
         retry=Retry(ConstantBackoff(0.05), 1),

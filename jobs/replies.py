@@ -59,13 +59,14 @@ class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
         self._waiters: dict[str, list[Waiter]] = {}
+        self._waiting = 0
         self._reader: _Reader | None = None
         self._starting = threading.Lock()
 
     @property
     def waiting(self) -> int:
-        """How many jobs are waited for in this process."""
-        return len(self._waiters)
+        """How many wait in this process."""
+        return self._waiting
 
     @property
     def channel(self) -> str:
@@ -83,12 +84,14 @@ class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
         """A waiter that is woken when the job's end is told on the reply channel."""
         waiter = Waiter(job_id)
         self._waiters.setdefault(job_id, []).append(waiter)
+        self._waiting += 1
         return waiter
 
     def forget(self, waiter: Waiter) -> None:
         waiters = self._waiters.get(waiter.job_id, [])
         if waiter in waiters:
             waiters.remove(waiter)
+            self._waiting -= 1
         if not waiters:
             self._waiters.pop(waiter.job_id, None)
 

@@ -61,8 +61,10 @@ def _run(configuration: Configuration, server: RedisServer | None, environ: Mapp
     }
     supervisor = Supervisor(parts(configuration), inherited, logs, server)
     supervisor.catch_signals()
-    supervisor.start()
+    if server is not None:
+        server.start()
     try:
+        supervisor.start()
         ready = supervisor.wait_until_ready(checks(configuration, redis_url, SUBSCRIBERS))
         if ready:
             _welcome(configuration, redis_url, logs)

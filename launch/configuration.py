@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from errno import EACCES, EADDRINUSE
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -68,16 +69,18 @@ def check_ports(configuration: Configuration) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))
-            except (OSError, UnicodeError) as error:  # UnicodeError: a HOST that no name can be
+            except (OSError, UnicodeError, TypeError) as error:  # the last two: a HOST that no name can be
                 why = getattr(error, "strerror", None) or "no such host"
-                raise CannotStart(f"{host}:{port} for {what} cannot be had ({why}); {variable} changes it") from error
+                changes = variable if getattr(error, "errno", None) in {EADDRINUSE, EACCES} else "HOST"
+                said = f"{host[:100]}:{port} for {what} cannot be had ({why}); {changes} changes it"
+                raise CannotStart(said) from error
 
 
 def check_redis(url: str) -> None:
     """Raise CannotStart unless a server we can work with answers at ``url``."""
     shown = without_password(url)
     try:
-        with Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
+        with Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1) as client:
             info = client.info("server")
     except AuthenticationError as error:
         raise CannotStart(f"Redis at {shown} refuses the user or password in JOBS_REDIS_URL") from error

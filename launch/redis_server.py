@@ -13,7 +13,9 @@ from types import TracebackType
 from typing import IO, Self
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from launch.child import child_options
 
@@ -139,7 +141,8 @@ class RedisServer:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_WITHIN
-        with Redis(port=self.port, socket_timeout=1, socket_connect_timeout=1) as client:
+        once = Retry(NoBackoff(), 0)  # we ask again ourselves, and look whether it still runs in between
+        with Redis(port=self.port, socket_timeout=1, socket_connect_timeout=1, retry=once) as client:
             while True:
                 if not self.is_running:
                     raise ServerError(f"the embedded server ended at once; {self.data_dir / 'server.log'} says why")

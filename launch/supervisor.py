@@ -27,7 +27,7 @@ class Supervisor:
         parts: in the order in which they are to end.
         environ: what they are started with.
         logs: the directory of their log files.
-        server: the embedded server, not started; the first to start and the last to end.
+        server: the embedded server, already started; the last to end.
     """
 
     def __init__(
@@ -49,13 +49,6 @@ class Supervisor:
         return self._stopping.is_set()
 
     def start(self) -> None:
-        """Start everything at once, once the server answers.
-
-        Raises:
-            ServerError: there is no server; nothing was started.
-        """
-        if self._server is not None:
-            self._server.start()
         for part in self._parts:
             if not self.stopping:
                 part.start(self._environ, self._logs)

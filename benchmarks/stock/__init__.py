@@ -1,1 +1,1 @@
-"""Flask and Celery as most people put them together, for comparison."""
+"""What we compare with: Flask and Celery as most people put them together, with their defaults."""
