@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gevent import Timeout
 from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import BadRequest, RequestTimeout
+from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestTimeout
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -18,7 +18,7 @@ BODY_WITHIN = 30.0
 class BodyTimeout:
     """WSGI middleware: whoever reads a body that does not come gets ``RequestTimeout``, which is answered 408.
 
-    One whose chunks are malformed, which gunicorn notices while it is read, gives ``BadRequest``: 400.
+    One whose chunks are malformed, or end early, which gunicorn notices while it is read, gives ``BadRequest``: 400.
     """
 
     def __init__(self, app: "WSGIApplication", seconds: float = BODY_WITHIN) -> None:
@@ -50,5 +50,7 @@ class _TimedInput:
                 return read(size)
         except ParseException as error:
             raise BadRequest(f"The body cannot be read: {type(error).__name__}.") from error
+        except OSError as error:
+            raise ClientDisconnected("The body ended before it was complete.") from error
         finally:
             self._left -= time.monotonic() - began

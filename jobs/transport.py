@@ -1,4 +1,4 @@
-"""kombu's Redis transport with three changes.
+"""kombu's Redis transport with four changes.
 
 The queue of the usual priority bears the queue's own name:
 
@@ -8,9 +8,11 @@ highest, to 0, and the usual one, 5, lives in the list named like the queue.
 And a lost connection is an error of the connection: kombu 5.7 gives unacknowledged messages back when it closes a
 channel, after the channel has lost its connection, and the AttributeError that follows ends the whole worker.
 
-And a channel keeps one client.
+And a channel keeps one client, and takes no transaction to note a message or to acknowledge it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kombu.transport import redis
@@ -31,8 +33,22 @@ def queue_key(queue: str, priority: int) -> str:
     return queue if priority == USUAL else f"{queue}{redis.Channel.sep}{priority}"
 
 
+class QoS(redis.QoS):
+    """Notes what is unacknowledged in one plain round trip, where kombu takes a transaction."""
+
+    @contextmanager
+    def pipe_or_acquire(self, pipe: Any = None, client: Any = None) -> Iterator[Any]:
+        if pipe:
+            yield pipe
+        else:
+            with self.channel.conn_or_acquire(client) as connected:
+                yield connected.pipeline(transaction=False)
+
+
 class Channel(redis.Channel):
     """Fetches by priority, 9 first."""
+
+    QoS = QoS
 
     priority_steps = list(range(HIGHEST + 1))  # noqa: RUF012  kombu declares it so
 

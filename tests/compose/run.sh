@@ -15,7 +15,11 @@ until_true() { # SECONDS WHAT COMMAND...
   local deadline=$((SECONDS + $1)) what=$2; shift 2
   until "$@" >/dev/null 2>&1; do [ $SECONDS -lt $deadline ] || fail "$what"; sleep 1; done
 }
-down() { "${compose[@]}" down -v -t 15 >/dev/null 2>&1 || true; }
+down() {
+  # podman-compose forgets the containers that --scale added
+  "$engine" ps -aq --filter "name=jobs-test[_-]worker[_-]2" | xargs -r "$engine" rm -f -t 15 >/dev/null 2>&1 || true
+  "${compose[@]}" down -v -t 15 >/dev/null 2>&1 || true
+}
 trap down EXIT
 has_types() { curl -sf "$api/job-types" | grep -q demo.noop; }
 in_flower() { curl -sf "$flower/api/task/info/$1" | grep -q '"state": "SUCCESS"'; }
@@ -57,6 +61,6 @@ done
 
 step "down"
 down
-left=$("$engine" ps -q --filter name=jobs-test | wc -l)
+left=$("$engine" ps -aq --filter name=jobs-test | wc -l)
 [ "$left" = 0 ] || fail "$left containers are left"
 echo "compose-test passed"

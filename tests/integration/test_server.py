@@ -34,6 +34,7 @@ def load():
     errors.register(app)
     app.get("/", endpoint="ok")(lambda: "ok")
     app.post("/", endpoint="length")(lambda: str(len(request.get_data())))
+    app.post("/stream", endpoint="stream")(lambda: str(len(request.environ["wsgi.input"].read())))
     app.get("/files", endpoint="files")(lambda: {"limits": resource.getrlimit(resource.RLIMIT_NOFILE)})
     app.get("/scheme", endpoint="scheme")(lambda: request.url)
     served = TrustedProxies(BodyTimeout(app.wsgi_app, 1.0), ())
@@ -79,7 +80,11 @@ class Served:
                 stderr=stream,
                 **child_options(),
             )
-        eventually(self._answers, within=20)
+        try:
+            eventually(self._answers, within=20)
+        except BaseException:
+            self.stop()
+            raise
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
@@ -190,6 +195,16 @@ def test_an_application_that_breaks_is_a_problem_too_and_keeps_its_secrets(serve
 def test_a_body_that_does_not_come_is_answered_408(served: Served, head: bytes) -> None:
     answer = served.ask(post(head, body=b"1\r\n"))
     assert (answer.status, answer.json()["status"]) == (408, 408)
+
+
+@pytest.mark.parametrize("path", [b"/", b"/stream"])
+@pytest.mark.parametrize("cut", [b"10\r\nabc", b"1", b"0\r\n"])
+def test_a_chunked_body_that_ends_early_is_answered_400(served: Served, path: bytes, cut: bytes) -> None:
+    with served.connect() as connection:
+        connection.sendall(post(CHUNKED, body=cut).replace(b" / ", b" " + path + b" ", 1))
+        connection.shutdown(socket.SHUT_WR)
+        answer = read_answer(connection)
+    assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
 
 
 def test_a_client_that_goes_away_in_the_middle_harms_nobody(served: Served) -> None:

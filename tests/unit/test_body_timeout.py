@@ -7,7 +7,7 @@ from typing import Any
 
 import gevent
 import pytest
-from gunicorn.http.errors import InvalidChunkSize
+from gunicorn.http.errors import InvalidChunkSize, NoMoreData
 from werkzeug.exceptions import BadRequest, RequestTimeout
 
 from app.body_timeout import BodyTimeout
@@ -27,8 +27,13 @@ class Slow:
 
 
 class Broken:
+    """A body whose reading fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
     def read(self, size: int = -1) -> bytes:
-        raise InvalidChunkSize(b"zz")
+        raise self.error
 
 
 def read_all(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -76,7 +81,13 @@ def test_what_the_view_does_between_reads_does_not_count() -> None:
 
 def test_malformed_chunks_are_the_clients_mistake() -> None:
     with pytest.raises(BadRequest, match="InvalidChunkSize"):
-        call(Broken())
+        call(Broken(InvalidChunkSize(b"zz")))
+
+
+@pytest.mark.parametrize("error", [NoMoreData(), ConnectionResetError()])
+def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_failure_of_ours(error: Exception) -> None:
+    with pytest.raises(BadRequest, match="ended before it was complete"):
+        call(Broken(error))
 
 
 @pytest.mark.parametrize("length", ["", "0"])
