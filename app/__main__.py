@@ -46,7 +46,7 @@ def _check_free(host: str, port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except (OSError, UnicodeError) as error:  # UnicodeError: a HOST that no name can be
+        except (OSError, UnicodeError, TypeError) as error:  # the last two: a HOST that no name can be
             why = getattr(error, "strerror", None) or "no such host"
             _refuse(f"cannot listen on {host[:100]}:{port}: {why}; PORT and HOST change it")
 

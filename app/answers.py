@@ -10,7 +10,7 @@ from jobs.status import Status
 
 def base_url(door: FrontDoor) -> str:
     """What the URLs we hand out start with."""
-    return door.settings.public_url or request.host_url.rstrip("/") + request.script_root
+    return door.settings.public_url or f"{request.scheme}://{request.host}{request.script_root}"
 
 
 def answer_submit(

@@ -40,7 +40,7 @@ def create_celery(settings: Settings) -> JobsCelery:
         task_default_queue="default",
         task_acks_late=True,
         task_track_started=True,
-        worker_prefetch_multiplier=4,
+        worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         # a job goes on through a lost connection: the copy that Redis hands out again is refused at its claim
         worker_cancel_long_running_tasks_on_connection_loss=False,

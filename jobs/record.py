@@ -81,4 +81,4 @@ def rfc3339(micros: int | None) -> str | None:
     if micros is None:
         return None
     at = datetime.fromtimestamp(micros // 1_000_000, UTC)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{micros // 1000 % 1000:03d}Z"
+    return f"{at.isoformat()[:19]}.{micros // 1000 % 1000:03d}Z"

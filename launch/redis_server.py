@@ -71,9 +71,10 @@ class RedisServer:
         Raises:
             ServerError: no server is installed, the directory is in use, or it did not come up.
         """
+        binary = self._binary or find_binary()
         lock = self._take_directory()
         command = [
-            self._binary or find_binary(),
+            binary,
             "--port",
             str(self.port),
             "--dir",

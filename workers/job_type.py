@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from apispec import APISpec
@@ -33,7 +34,7 @@ class JobType:
         Raises:
             marshmallow.ValidationError: they do not fit the schema.
         """
-        loaded: dict[str, Any] = self.schema().load(parameters)
+        loaded: dict[str, Any] = _instance(self.schema).load(parameters)
         return loaded
 
     def info(self) -> JobTypeInfo:
@@ -84,6 +85,12 @@ def job(
         )
 
     return decorate
+
+
+@cache
+def _instance(schema: type[Schema]) -> Schema:
+    """Making one costs more than loading with it."""
+    return schema()
 
 
 def _no_name(_: object) -> str:

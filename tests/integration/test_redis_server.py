@@ -117,6 +117,13 @@ def test_a_binary_that_is_no_server_is_said(tmp_path: Path, binary: str) -> None
         RedisServer(tmp_path, binary=binary).start()
 
 
+def test_a_server_that_cannot_start_is_said_and_does_not_run(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, options={"no-such-setting": "1"})
+    with pytest.raises(ServerError, match="ended at once"):
+        server.start()
+    assert not server.is_running
+
+
 def test_a_directory_that_cannot_be_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ServerError, match="cannot be used"):
