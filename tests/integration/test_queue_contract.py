@@ -22,7 +22,7 @@ def taken(redis: Redis, key: str) -> dict[str, object]:
 
 def test_our_message_is_what_celery_itself_would_send(celery: JobsCelery, redis: Redis) -> None:
     queue, job_id = f"contract-{uuid4().hex[:8]}", str(uuid4())
-    celery.send_task("t", task_id=job_id, queue=queue, headers={"owner": "me"})
+    celery.send_task("t", task_id=job_id, queue=queue, headers={"owner": "me"}, ignore_result=False)
     theirs = taken(redis, queue)
     message = Queue(celery).message(job_id, "t", "me", "{}", queue, 5)
     assert message.key == queue
