@@ -19,9 +19,9 @@ from app.request_parser import RequestParser, require_json_accepted
 from app.schemas import UUID, JobSchema, ListQuerySchema, ProblemSchema, SubmitSchema, WaitQuerySchema
 from app.waiting import submit_and_wait, wait
 from jobs.errors import JobNotFound
+from jobs.listing import Selection, page
 from jobs.record import Record
 from jobs.status import Status
-from jobs.store import Selection
 from jobs.submission import Submission, new_traceparent
 
 blp = Blueprint("jobs", __name__, url_prefix="/jobs", description="Jobs: submit, wait, poll, list, cancel, delete.")
@@ -70,13 +70,13 @@ class Jobs(MethodView):
             type=query.get("type"),
             tags=dict(tag.split("=", 1) for tag in query["tag"]),
             created_after=query.get("created_after"),
-            created_before=query.get("created_before"),
+            created_before=_whole_millisecond(query.get("created_before")),
         )
         try:
             after = from_cursor(query["cursor"]) if "cursor" in query else None
         except ValueError as error:
             raise InvalidRequest([("cursor", str(error))]) from error
-        records, more = door.store.page(selection, query["limit"], after)
+        records, more = page(door.store, selection, query["limit"], after)
         base = base_url(door)
         response = answer_json(job_list(records, base))
         if more is not None:
@@ -147,6 +147,11 @@ def cancel(job_id: str) -> Response:
     door = front_door()
     door.store.cancel(canonical(job_id))
     return answer_poll(door, door.store.get(canonical(job_id)), None)
+
+
+def _whole_millisecond(at: int | None) -> int | None:
+    """A time up to which jobs are listed includes all of its millisecond, for that is how we show times."""
+    return at if at is None or at % 1000 else at + 999
 
 
 def canonical(job_id: str) -> str:

@@ -27,9 +27,6 @@ from jobs.settings import Settings
 from jobs.status import FINAL, Status, sources_of
 from jobs.submission import Accepted, Submission
 
-MOST_LOOKED_AT = 2000
-"""Index entries one page of a list looks at; past that it ends early, with a cursor."""
-
 _FINAL = ",".join(sorted(FINAL))
 _SOURCES = {status: ",".join(sorted(sources_of(status))) for status in Status}
 
@@ -44,26 +41,6 @@ class Claim:
     type: str
     owner: str
     max_attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a page of the list begins: after the job of this creation time (microseconds) and id."""
-
-    created_at: int
-    job_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """Which jobs a list shows; times are microseconds, both ends included."""
-
-    owner: str | None = None
-    status: Status | None = None
-    type: str | None = None
-    tags: Mapping[str, str] | None = None
-    created_after: int | None = None
-    created_before: int | None = None
 
 
 class JobStore:
@@ -99,7 +76,7 @@ class JobStore:
         ]
         if job.idempotency_key is not None:
             keys.append(KEYS.idempotency(job.owner, job.idempotency_key))
-        reply = self._call(
+        reply = self.call(
             "submit",
             keys,
             [
@@ -142,7 +119,7 @@ class JobStore:
             KEYS.stream,
             KEYS.stream_of(owner),
         ]
-        match self._call("claim", keys, [job_id, *self._channel(owner), _SOURCES[Status.IN_PROGRESS]]):
+        match self.call("claim", keys, [job_id, *self._channel(owner), _SOURCES[Status.IN_PROGRESS]]):
             case [1, attempt, parameters, job_type, owner, max_attempts]:
                 return Claim(job_id, attempt, parameters, job_type, owner, max_attempts)
             case [0, status]:
@@ -157,7 +134,7 @@ class JobStore:
             StaleAttempt: stop, another attempt runs or the job has ended.
         """
         keys = [KEYS.record(claim.job_id), KEYS.stream, KEYS.stream_of(claim.owner)]
-        match self._call("progress", keys, [claim.job_id, *self._channel(claim.owner), claim.attempt, progress_json]):
+        match self.call("progress", keys, [claim.job_id, *self._channel(claim.owner), claim.attempt, progress_json]):
             case [1]:
                 return
             case [0, Status.CANCELLED, attempt] if attempt == claim.attempt:
@@ -201,7 +178,7 @@ class JobStore:
             KEYS.stream_of(owner),
             KEYS.durations(job_type),
         ]
-        reply = self._call(
+        reply = self.call(
             "finish",
             keys,
             [
@@ -238,7 +215,7 @@ class JobStore:
             *(KEYS.index_of_status(status) for status in FINAL),
             *(KEYS.index_of_tag(name, value) for name, value in tags.items()),
         ]
-        match self._call("delete", keys, [record.id, _FINAL]):
+        match self.call("delete", keys, [record.id, _FINAL]):
             case [1]:
                 return
             case [0, status]:
@@ -262,7 +239,7 @@ class JobStore:
         Raises:
             JobNotFound.
         """
-        return self.record(job_id, self._call("watch", [KEYS.record(job_id)], [reply_to, _FINAL]))
+        return self.record(job_id, self.call("watch", [KEYS.record(job_id)], [reply_to, _FINAL]))
 
     def record(self, job_id: str, flat: Sequence[str]) -> Record:
         """A record from what HGETALL gives a script: field, value, field, value …
@@ -279,30 +256,6 @@ class JobStore:
                 pipe.hget(KEYS.record(job_id), "status")
             statuses = pipe.execute()
         return [job_id for job_id, status in zip(job_ids, statuses, strict=True) if status is None or status in FINAL]
-
-    def page(self, selection: Selection, limit: int, after: Position | None) -> tuple[list[Record], Position | None]:
-        """One page of jobs, newest first, and where the next begins (None: there is none).
-
-        The work is bounded by ``MOST_LOOKED_AT``, so a page may be short and still have a next one.
-        """
-        high = after.created_at if after else (selection.created_before or "+inf")
-        if after and selection.created_before is not None:
-            high = min(after.created_at, selection.created_before)
-        args = [
-            selection.created_after if selection.created_after is not None else "-inf",
-            high,
-            after.created_at if after else 0,
-            after.job_id if after else "",
-            limit + 1,
-            MOST_LOOKED_AT,
-        ]
-        stopped, last_score, last_id, *found = self._call("list", _indexes(selection), args)
-        page = list(zip(found[::2], found[1::2], strict=True))
-        more = Position(int(last_score), last_id) if stopped else None
-        if len(page) > limit:
-            page = page[:limit]
-            more = Position(int(page[-1][1]), page[-1][0])
-        return self._records([job_id for job_id, _ in page]), more
 
     def durations(self, job_type: str) -> tuple[Durations, float]:
         """How long jobs of the type have taken, and what Redis's clock says (seconds)."""
@@ -321,7 +274,7 @@ class JobStore:
     def announce(self, types: Mapping[str, str]) -> None:
         """Store what a worker runs: descriptions as JSON, by name."""
         if types:
-            self._call("announce", [KEYS.types, KEYS.types_seen], [part for pair in types.items() for part in pair])
+            self.call("announce", [KEYS.types, KEYS.types_seen], [part for pair in types.items() for part in pair])
 
     def announced_types(self) -> dict[str, str]:
         """Every description ever announced, by name."""
@@ -338,7 +291,8 @@ class JobStore:
 
     # --- inside
 
-    def _call(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    def call(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """What the script of that name answers."""
         with available():
             return self._scripts[script](keys=keys, args=args)
 
@@ -350,7 +304,7 @@ class JobStore:
             raise JobNotFound(job_id)
         return Record.from_redis(job_id, fields, self._settings.retention)
 
-    def _records(self, job_ids: Sequence[str]) -> list[Record]:
+    def records(self, job_ids: Sequence[str]) -> list[Record]:
         """The records that are still there; an expired one leaves its index entries to the sweep."""
         with available(), self.client.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
@@ -393,14 +347,3 @@ def _record_fields(job: Submission, reply_to: str) -> Iterator[str | int]:
         yield from ("tags", job.tags_json)
     if reply_to:
         yield from ("reply_to", reply_to)
-
-
-def _indexes(selection: Selection) -> list[str]:
-    indexes = [KEYS.index_of_tag(name, value) for name, value in (selection.tags or {}).items()]
-    if selection.owner is not None:
-        indexes.append(KEYS.index_of_owner(selection.owner))
-    if selection.status is not None:
-        indexes.append(KEYS.index_of_status(selection.status))
-    if selection.type is not None:
-        indexes.append(KEYS.index_of_type(selection.type))
-    return indexes or [KEYS.index]

@@ -8,9 +8,9 @@ from app.cursor import from_cursor, next_link, to_cursor
 from app.documents import etag, job_document
 from app.schemas import JobSchema
 from jobs.events import Event
+from jobs.listing import Position
 from jobs.record import Record, rfc3339
 from jobs.status import Status
-from jobs.store import Position
 from subscribers.lines import line
 
 RECORD = Record(
