@@ -1,6 +1,7 @@
 """One column of a CSV text: which type all its values have, and what they say."""
 
 import math
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -29,7 +30,7 @@ def describe(name: str, texts: list[str]) -> dict[str, Any]:
         "distinct": values.n_unique(),
         "min": _plain(values.min()),
         "max": _plain(values.max()),
-        "mean": _plain(values.mean()) if kind in {"integer", "number"} else None,
+        "mean": _within_range(pl.Series.mean, values) if kind in {"integer", "number"} else None,
         "quantiles": _quantiles(values) if kind in {"integer", "number"} else None,
     }
 
@@ -92,7 +93,18 @@ _KINDS = (
 
 
 def _quantiles(values: pl.Series) -> dict[str, float | None]:
-    return {f"{q:g}": _plain(values.quantile(q, interpolation="linear")) for q in QUANTILES}
+    def at(q: float) -> Callable[[pl.Series], Any]:
+        return lambda series: series.quantile(q, interpolation="linear")
+
+    return {f"{q:g}": _within_range(at(q), values) for q in QUANTILES}
+
+
+def _within_range(statistic: Callable[[pl.Series], Any], values: pl.Series) -> Any:
+    """``statistic``, worked out on scaled values where a sum or a difference on the way to it leaves the doubles."""
+    answer = statistic(values)
+    if math.isfinite(answer):
+        return answer
+    return _plain(statistic(values * 2.0**-64) * 2.0**64)
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from jobs.errors import JobError
+from jobs.errors import JobCancelled, JobError
 from workers.csv_profile import profile
 
 DATA = Path(__file__).parents[1] / "data"
@@ -146,9 +146,17 @@ def test_only_an_empty_field_is_missing():
     assert (described["type"], described["count"], described["missing"], described["distinct"]) == ("integer", 2, 2, 2)
 
 
-def test_a_mean_beyond_the_greatest_double_is_unknown_and_never_infinite():
-    described = column("1e308", "1e308")
-    assert (described["type"], described["mean"]) == ("number", None)
+@pytest.mark.parametrize(
+    ("values", "mean", "quartiles"),
+    [
+        (["1e308", "1e308"], 1e308, [1e308, 1e308, 1e308]),
+        (["-1e308", "1e308"], 0, [-5e307, 0, 5e307]),
+    ],
+)
+def test_a_mean_or_quantile_is_told_though_the_sums_on_the_way_leave_the_doubles(values, mean, quartiles):
+    described = column(*values)
+    assert described["mean"] == pytest.approx(mean)
+    assert list(described["quantiles"].values()) == pytest.approx(quartiles)
 
 
 # Shapes of text
@@ -261,6 +269,17 @@ def test_progress_grows_by_rows_to_all_of_them_in_few_reports(rows, line_end):
     assert done == sorted(set(done))
     assert done[-1] == max(rows, 1)
     assert len(done) <= MOST_REPORTS
+
+
+def test_a_job_cancelled_while_many_columns_are_described_stops():
+    class CancelledJob(RecordingJob):
+        def raise_if_cancelled(self) -> None:
+            raise JobCancelled(self.id)
+
+    job = CancelledJob()
+    with pytest.raises(JobCancelled):
+        profile(job, csv=",".join(["a"] * 1000))
+    assert job.reports == []
 
 
 # Anything at all
