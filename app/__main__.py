@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NoReturn
 
-from app.server import Server, raise_file_limit
 from jobs.errors import SettingsError
 from jobs.settings import Settings
 
@@ -22,7 +21,11 @@ def main(environ: Mapping[str, str]) -> None:
         _refuse(str(error))
     host = environ.get("HOST") or "127.0.0.1"
     port = _number(environ, "PORT", 8000, 65535)
+    workers = _number(environ, "WEB_CONCURRENCY", 1, 512)
     _check_free(host, port)
+    os.environ.pop("WEB_CONCURRENCY", None)  # gunicorn reads it when it is imported, and fails on an empty one
+    from app.server import Server, raise_file_limit
+
     raise_file_limit()
 
     def load() -> "WSGIApplication":
@@ -30,7 +33,7 @@ def main(environ: Mapping[str, str]) -> None:
 
         return create_app(settings)
 
-    Server(host, port, _number(environ, "WEB_CONCURRENCY", 1, 512), load).run()
+    Server(host, port, workers, load).run()
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, most: int) -> int:

@@ -21,13 +21,14 @@ FORWARDED = (
     "HTTP_X_FORWARDED_PORT",
     "HTTP_X_FORWARDED_PREFIX",
 )
-_HOST = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?", re.ASCII)
+_HOST = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{1,5}))?", re.ASCII)
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*/?", re.ASCII)
 
 
 class TrustedProxies:
     """WSGI middleware: applies one hop of X-Forwarded-… from ``networks``, drops it from anybody else.
 
-    A host, port or scheme that is none, once those are applied, is answered 400: the URLs we hand out are made from it.
+    A host, port, scheme or prefix that is none, once those are applied, is answered 400: our URLs are made from them.
     """
 
     def __init__(self, app: "WSGIApplication", networks: Sequence[Network]) -> None:
@@ -57,7 +58,18 @@ class TrustedProxies:
 def is_host(text: str) -> bool:
     """Whether it is a host name or address, with a port or without."""
     match = _HOST.fullmatch(text)
-    return match is not None and (match[1] is None or _is_port(match[1]))
+    if match is None:
+        return False
+    address, port = match.groups()
+    return (address is None or _is_ipv6(address)) and (port is None or _is_port(port))
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_port(text: str) -> bool:
@@ -68,10 +80,11 @@ def _makes_urls(environ: dict[str, Any]) -> bool:
     """Without a Host (HTTP/1.0) they are made from SERVER_PORT, which X-Forwarded-Port may have set."""
     host, port = environ.get("HTTP_HOST", ""), environ.get("SERVER_PORT", "")
     scheme_is_ours = environ.get("wsgi.url_scheme") in {"http", "https"}
-    return scheme_is_ours and (not host or is_host(host)) and (not port or _is_port(port))
+    prefix_is_path = _PREFIX.fullmatch(environ.get("SCRIPT_NAME", "")) is not None
+    return scheme_is_ours and prefix_is_path and (not host or is_host(host)) and (not port or _is_port(port))
 
 
 def _refuse(start_response: "StartResponse") -> Iterable[bytes]:
-    body = problem_bytes(400, "bad-host", "Bad host", "The request names no valid host, port and scheme.")
+    body = problem_bytes(400, "bad-host", "Bad host", "The request names no valid host, port, scheme or prefix.")
     start_response("400 Bad Request", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))])
     return [body]

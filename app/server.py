@@ -3,10 +3,13 @@
 import contextlib
 import resource
 import socket
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from gevent import Timeout
+from gevent import Timeout, sleep, spawn
+from gevent.local import local
+from gevent.monkey import get_original
 from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors as http
 from gunicorn.workers.ggevent import GeventWorker
@@ -21,6 +24,9 @@ GRACE = 10
 
 LINGER = 1.0
 """Seconds that we read on after refusing a request; closing with unread input would reset the answer away."""
+
+IDLE_GRACE = 0.5
+"""Seconds that a connection has to send a request when the server is stopped."""
 
 _ENOUGH_FILES = 10_240
 _ANSWERS: tuple[tuple[type[Exception], int, str], ...] = (
@@ -37,6 +43,31 @@ _OUR_FAULT = (http.InvalidResponseHeader, http.InvalidResponseHeaderName)
 
 class JsonErrorsWorker(GeventWorker):  # type: ignore[misc]
     """Answers a request that is no HTTP, or that broke the application, with a problem document instead of a page."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._idle: dict[Any, float] = {}
+        self._own = local()
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """As gunicorn does; ``timeout_ctx``, which it enters for each wait, is told whose wait that is."""
+        self._own.client = client
+        super().handle(listener, client, addr)
+
+    def timeout_ctx(self) -> "_Idle":
+        return _Idle(self.cfg.keepalive, self._own.client, self._idle)
+
+    def handle_exit(self, sig: Any, frame: Any) -> None:
+        super().handle_exit(sig, frame)
+        spawn(self._end_idle)
+
+    def _end_idle(self) -> None:
+        """Until the process ends: let go of connections without a request, or a stop would always last ``GRACE``."""
+        while True:
+            for client, since in list(self._idle.items()):
+                if time.monotonic() - since >= IDLE_GRACE:
+                    _stop_reading(client)
+            sleep(0.1)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         """As gunicorn does, but head and body of an answer leave in one packet."""
@@ -62,18 +93,45 @@ class JsonErrorsWorker(GeventWorker):  # type: ignore[misc]
             self.log.debug("the client of a bad request has gone")
 
 
+class _Idle:
+    """The wait of a connection for its next request, at most ``seconds``; ``waiting`` says since when."""
+
+    def __init__(self, seconds: float, client: Any, waiting: dict[Any, float]) -> None:
+        self._timeout, self._client, self._waiting = Timeout(seconds, False), client, waiting
+
+    def __enter__(self) -> None:
+        self._waiting[self._client] = time.monotonic()
+        self._timeout.start()
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> bool:
+        self._timeout.close()
+        del self._waiting[self._client]
+        return error is self._timeout
+
+
+def _stop_reading(client: Any) -> None:
+    """What has come is still read and answered. gevent's own ``shutdown`` would raise in the greenlet that reads."""
+    plain = get_original("socket", "socket")(fileno=client.fileno())
+    try:
+        plain.shutdown(socket.SHUT_RD)
+    except OSError:
+        pass  # the client has gone
+    finally:
+        plain.detach()
+
+
 class _Gathered:
     """A socket that holds the head of an answer back until its body comes; all else goes to the socket itself."""
 
     def __init__(self, sock: Any) -> None:
-        self._sock, self._head = sock, b""
+        self._sock, self._head, self._head_came = sock, b"", False
 
     def sendall(self, data: bytes) -> None:
-        if self._head:
+        if self._head_came:
             data, self._head = self._head + data, b""
             self._sock.sendall(data)
         else:
-            self._head = data
+            self._head, self._head_came = data, True
 
     def flush(self) -> None:
         if self._head:

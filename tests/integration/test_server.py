@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ import resource, sys
 from app.server import Server, raise_file_limit
 
 def load():
+    import time
     from flask import Flask, request
     from app import errors
     from app.body_timeout import BodyTimeout
@@ -37,6 +39,14 @@ def load():
     app.post("/stream", endpoint="stream")(lambda: str(len(request.environ["wsgi.input"].read())))
     app.get("/files", endpoint="files")(lambda: {"limits": resource.getrlimit(resource.RLIMIT_NOFILE)})
     app.get("/scheme", endpoint="scheme")(lambda: request.url)
+    app.get("/slow", endpoint="slow")(lambda: time.sleep(2) or "done")
+
+    @app.get("/pieces")
+    def pieces():
+        for piece in ("one", "two", "three", "four"):
+            yield piece
+            time.sleep(0.3 if piece != "two" else 2.0)
+
     served = TrustedProxies(BodyTimeout(app.wsgi_app, 1.0), ())
 
     def breaking(environ, start_response):
@@ -222,6 +232,15 @@ def test_a_connection_is_kept_for_the_next_request(served: Served) -> None:
             assert read_answer(connection).body == b"%d" % length
 
 
+def test_a_piece_of_a_streamed_answer_leaves_when_it_is_made(served: Served) -> None:
+    began, received = time.monotonic(), b""
+    with served.connect() as connection:
+        connection.sendall(get(b"/pieces"))
+        while b"two" not in received:
+            received += connection.recv(65_536)
+    assert time.monotonic() - began < 2
+
+
 def test_many_idle_connections_leave_room_for_a_request(served: Served) -> None:
     idle = [served.connect() for _ in range(300)]
     try:
@@ -247,6 +266,23 @@ def test_sigterm_ends_it_cleanly(tmp_path: Path) -> None:
     assert "Traceback" not in server.log.read_text()
 
 
+def test_idle_connections_do_not_hold_up_the_end_and_running_requests_are_answered(tmp_path: Path) -> None:
+    server = Served(tmp_path / "log")
+    try:
+        with server.connect() as silent, server.connect() as kept, server.connect() as busy:
+            kept.sendall(get())
+            assert read_answer(kept).status == 200
+            busy.sendall(get(b"/slow"))
+            server.process.terminate()
+            answer = read_answer(busy)
+            assert answer.body == b"done"
+            assert server.process.wait(6) == 0, "it should not last GRACE, which is 10 seconds"
+            assert (silent.recv(1), kept.recv(1)) == (b"", b"")
+        assert "Traceback" not in server.log.read_text()
+    finally:
+        server.stop()
+
+
 def run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *command],
@@ -268,6 +304,8 @@ def run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
         ({"PORT": "65536"}, "PORT='65536'"),
         ({"PORT": "-1"}, "PORT='-1'"),
         ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY='0'"),
+        ({"WEB_CONCURRENCY": "many"}, "WEB_CONCURRENCY='many'"),
+        ({"WEB_CONCURRENCY": "", "HOST": "256.0.0.1"}, "cannot listen on 256.0.0.1:8000"),
         ({"HOST": "256.0.0.1"}, "cannot listen on 256.0.0.1:8000"),
         ({"HOST": "a" * 70}, "cannot listen on aaa"),
     ],
@@ -288,5 +326,7 @@ def test_a_port_that_is_taken_is_one_line_and_exit_code_2(served: Served) -> Non
 
 
 def test_the_master_loads_none_of_what_the_worker_must_load_patched() -> None:
-    seen = run("-c", "import sys, app.__main__; print({'flask', 'redis', 'celery', 'werkzeug'} & set(sys.modules))")
+    seen = run(
+        "-c", "import sys, app.__main__, app.server; print({'flask', 'redis', 'celery', 'werkzeug'} & set(sys.modules))"
+    )
     assert seen.stdout == "set()\n", seen.stderr

@@ -94,6 +94,9 @@ BAD_HOSTS = [
     "a,b",
     "[::1",
     "::1",
+    "[....]",
+    "[:::::]",
+    "[127.0.0.1]",
     "bücher.example",
     "a" * 254,
 ]
@@ -122,6 +125,11 @@ def test_a_host_that_is_none_is_answered_400_as_a_problem(host: str) -> None:
         {"HTTP_X_FORWARDED_PORT": "80/evil", "HTTP_HOST": ""},
         {"HTTP_X_FORWARDED_HOST": "", "HTTP_HOST": "<evil>"},
         {"HTTP_X_FORWARDED_PROTO": "javascript"},
+        {"HTTP_X_FORWARDED_PREFIX": "@evil.example"},
+        {"HTTP_X_FORWARDED_PREFIX": ".evil.example"},
+        {"HTTP_X_FORWARDED_PREFIX": "//evil.example"},
+        {"HTTP_X_FORWARDED_PREFIX": "/a?b"},
+        {"HTTP_X_FORWARDED_PREFIX": "/<script>"},
     ],
 )
 def test_what_a_trusted_proxy_passes_on_is_checked_too(forwarded: dict[str, str]) -> None:
