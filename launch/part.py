@@ -65,7 +65,7 @@ class Part:
         )
         self.started_at = time.monotonic()
         assert self._process.stdout is not None
-        log = (logs / f"{self.name}.log").open("a")
+        log = (logs / f"{self.name}.log").open("a", encoding="utf-8")
         self._reader = threading.Thread(target=self._read, args=(self._process.stdout, log), daemon=True)
         self._reader.start()
 

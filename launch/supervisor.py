@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+from launch.guardian import Guardian
 from launch.part import Part
 from launch.readiness import Check
 from launch.redis_server import RedisServer, ServerError
@@ -34,6 +35,7 @@ class Supervisor:
         self, parts: Sequence[Part], environ: Mapping[str, str], logs: Path, server: RedisServer | None = None
     ) -> None:
         self._parts, self._environ, self._logs, self._server = parts, environ, logs, server
+        self._guardian = Guardian()
         self._stopping = threading.Event()
         self._interrupts = 0
         self._failures: dict[str, int] = {}
@@ -49,9 +51,11 @@ class Supervisor:
         return self._stopping.is_set()
 
     def start(self) -> None:
+        self._guardian.start()
         for part in self._parts:
             if not self.stopping:
                 part.start(self._environ, self._logs)
+                self._tell_guardian()
 
     def wait_until_ready(self, checks: Mapping[str, Check], within: float = READY_WITHIN) -> bool:
         """Whether every check came true ``within`` seconds; if not, the terminal says which did not, or who died."""
@@ -90,11 +94,17 @@ class Supervisor:
                 self._server.stop()
             else:
                 self._server.kill()
+        self._guardian.dismiss()
 
     def _see_out(self, part: Part, deadline: float) -> None:
         while time.monotonic() < deadline and self._interrupts < 2 and not part.wait(0.1):
             continue
         part.kill()
+        self._tell_guardian()
+
+    def _tell_guardian(self) -> None:
+        running = [part.pid for part in self._parts if part.pid is not None and part.exit_code is None]
+        self._guardian.tell([*running, self._server.pid] if self._server and self._server.is_running else running)
 
     def _somebody_died(self) -> bool:
         if self._server is not None and not self._server.is_running:
@@ -113,6 +123,7 @@ class Supervisor:
         say("--- the embedded server died; starting it again with its data")
         try:
             server.start()
+            self._tell_guardian()
         except ServerError as error:
             complain(str(error))
             self._stopping.wait(SERVER_AGAIN_AFTER)
@@ -130,6 +141,7 @@ class Supervisor:
         if now >= self._due[part.name]:
             del self._due[part.name]
             part.start(self._environ, self._logs)
+            self._tell_guardian()
 
     def _interrupted(self, _number: int, _frame: FrameType | None) -> None:
         self._interrupts += 1

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from support.processes import ROOT, clean_environ
 from launch.__main__ import main
 from launch.child import child_options
 from launch.redis_server import RedisServer, free_port
+from launch.terminal import settle
 
 SCRIPT = """
 import pathlib, sys
@@ -52,19 +54,23 @@ FAMILY = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 
 
 
 class Run:
-    """``what`` sets ``parts`` and may set ``server``, ``checks`` and ``within``; the rest is as in `make run`."""
+    """``what`` sets ``parts`` and may set ``server``, ``checks`` and ``within``; the rest is as in `make run`.
 
-    def __init__(self, directory: Path, what: str) -> None:
+    ``terminal`` is where its output goes in place of a file.
+    """
+
+    def __init__(self, directory: Path, what: str, terminal: Path | None = None, **environ: str) -> None:
         self.directory, self.output = directory, directory / "terminal"
-        with self.output.open("wb") as stream:
+        with (terminal or self.output).open("r+b" if terminal else "wb", buffering=0) as stream:
             self.popen = subprocess.Popen(
                 [sys.executable, "-c", SCRIPT.format(what=what), str(directory)],
-                env=clean_environ(),
+                env=clean_environ(**environ),
                 stdout=stream,
                 stderr=stream,
                 **child_options(),
             )
         self.started: list[psutil.Process] = []
+        self.guardians: list[psutil.Process] = []
 
     @property
     def text(self) -> str:
@@ -79,14 +85,18 @@ class Run:
 
     def note(self) -> "Run":
         """Remember who runs now, to see later that nobody was left behind."""
-        self.started += psutil.Process(self.popen.pid).children(recursive=True)
+        for process in psutil.Process(self.popen.pid).children(recursive=True):
+            guards = any(part.endswith("guardian.py") for part in process.cmdline())
+            noted = self.guardians if guards else self.started
+            if process not in noted:
+                noted.append(process)
         return self
 
     def interrupt(self) -> None:
         self.popen.send_signal(signal.SIGINT)
 
     def alive(self) -> list[psutil.Process]:
-        return [p for p in self.started if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        return [p for p in (*self.started, *self.guardians) if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
     def end(self) -> None:
         if self.popen.poll() is None:
@@ -97,15 +107,15 @@ class Run:
             process.kill()
 
 
-Launch = Callable[[str], Run]
+Launch = Callable[..., Run]
 
 
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Launch]:
     runs: list[Run] = []
 
-    def start(what: str) -> Run:
-        runs.append(Run(tmp_path, what))
+    def start(what: str, terminal: Path | None = None, **environ: str) -> Run:
+        runs.append(Run(tmp_path, what, terminal, **environ))
         return runs[-1]
 
     yield start
@@ -157,12 +167,30 @@ def test_nobody_outlives_a_launcher_that_is_killed(launch: Launch) -> None:
     eventually(lambda: not run.alive())
 
 
+def test_not_even_who_is_deaf_and_was_started_again_outlives_a_launcher_that_is_killed(launch: Launch) -> None:
+    run = launch(f"parts = [Part('deaf', [*python, {FAMILY + STUBBORN!r}], Show.EVERYTHING)]").ready()
+    run.says("deaf\n")
+    run.note().started[0].kill()
+    run.says("starting it again\ndeaf\n")
+    run.note().popen.kill()
+    assert len(run.alive()) == 3  # the part, its child, the guardian
+    eventually(lambda: not run.alive())
+
+
+def test_a_launcher_whose_guardian_was_killed_still_ends_in_order(launch: Launch) -> None:
+    run = launch(f"parts = [Part('a', [*python, {SLEEPER!r}])]").ready()
+    run.guardians[0].kill()
+    run.interrupt()
+    assert run.popen.wait(5) == 0
+    assert not run.alive()
+
+
 def test_who_dies_is_started_again_and_that_is_said(launch: Launch) -> None:
     run = launch(f"parts = [Part('a', [*python, {SLEEPER!r}])]").ready()
     os.kill(run.started[0].pid, signal.SIGKILL)
     run.says("--- a died (exit code -9); starting it again")
-    again = eventually(lambda: psutil.Process(run.popen.pid).children())
-    assert again[0].pid != run.started[0].pid
+    first = run.started[0].pid
+    eventually(lambda: run.note().started[-1].pid != first)
 
 
 def test_who_dies_again_and_again_is_started_ever_later(launch: Launch) -> None:
@@ -224,6 +252,36 @@ def test_who_says_a_lot_never_waits_for_its_reader(launch: Launch, tmp_path: Pat
     launch(f"parts = [Part('a', [*python, {talks!r}])]\nchecks = {{'said': there('said')}}").ready()
 
 
+@pytest.fixture
+def stalled(tmp_path: Path) -> Iterator[Path]:
+    """A terminal that takes what a pipe holds, and no more."""
+    os.mkfifo(tmp_path / "stalled")
+    reader = os.open(tmp_path / "stalled", os.O_RDONLY | os.O_NONBLOCK)
+    yield tmp_path / "stalled"
+    os.close(reader)
+
+
+def test_a_terminal_that_takes_no_more_holds_up_neither_the_parts_nor_ctrl_c(
+    launch: Launch, tmp_path: Path, stalled: Path
+) -> None:
+    talks = "import pathlib, time; [print('x' * 99) for _ in range(30000)]; "
+    talks += f"pathlib.Path({str(tmp_path / 'said')!r}).touch(); time.sleep(60)"
+    run = launch(f"parts = [Part('a', [*python, {talks!r}], Show.EVERYTHING)]", stalled)
+    eventually((tmp_path / "said").exists, within=15)
+    run.note().interrupt()
+    assert run.popen.wait(5) == 0
+    assert not run.alive()
+
+
+def test_what_a_terminal_cannot_spell_is_replaced_there_and_whole_in_the_log(launch: Launch, tmp_path: Path) -> None:
+    spells = "import sys, time; sys.stdout.buffer.write(b'caf\\xc3\\xa9\\n'); sys.stdout.flush(); time.sleep(60)"
+    run = launch(f"parts = [Part('a', [*python, {spells!r}], Show.EVERYTHING)]", PYTHONIOENCODING="ascii").ready()
+    run.says("caf?\n")
+    assert (tmp_path / "a.log").read_text(encoding="utf-8") == "café\n"
+    run.interrupt()
+    assert run.popen.wait(5) == 0
+
+
 def mine(directory: Path, **environ: str) -> dict[str, str]:
     places = {"JOBS_DATA_DIR": str(directory / "data"), "PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
     return clean_environ(**{**places, **environ})
@@ -233,12 +291,13 @@ Refused = Callable[..., str]
 
 
 @pytest.fixture
-def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
+def refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Refused:
     """The one line that `make run` says before it ends with exit code 2, having started nothing."""
 
     def ask(**environ: str) -> str:
         code = main(mine(tmp_path, **environ))
-        said = capsys.readouterr()
+        settle()
+        said = capfd.readouterr()
         assert (code, said.out, said.err.count("\n")) == (2, "", 1), said.err
         return said.err
 
@@ -295,6 +354,32 @@ def test_a_wrong_password_is_one_line_without_it(refused: Refused, tmp_path: Pat
         said = refused(JOBS_REDIS_URL=server.url.replace("://", f"://{given}"))
         assert "refuses the user or password" in said
         assert "wrong" not in said
+
+
+@pytest.fixture
+def old_redis() -> Iterator[int]:
+    """The port of something that says it is Redis 6.2, and agrees to all else."""
+    info = b"# Server\r\nredis_version:6.2.14\r\n"
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rwb", buffering=0) as stream:
+            while head := stream.readline():
+                words = [(stream.readline(), stream.readline().strip())[1] for _ in range(int(head[1:]))]
+                said = {b"INFO": b"$%d\r\n%s\r\n" % (len(info), info), b"HELLO": b"%1\r\n+proto\r\n:3\r\n"}
+                stream.write(said.get(words[0].upper(), b"+OK\r\n"))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve, args=(listener,))
+        server.start()
+        yield listener.getsockname()[1]
+        server.join(5)
+
+
+def test_a_redis_that_is_too_old_is_one_line_with_its_version(refused: Refused, old_redis: int) -> None:
+    assert "is 6.2.14; Redis 7 or newer, or Valkey, is needed" in refused(
+        JOBS_REDIS_URL=f"redis://127.0.0.1:{old_redis}/0"
+    )
 
 
 def test_a_url_with_an_option_that_is_none_is_one_line(refused: Refused) -> None:
