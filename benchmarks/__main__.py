@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks import load, table, waiting
-from benchmarks.systems import BenchmarkError, Ours, Stock
+from benchmarks.systems import BenchmarkError, Ours, OursWithoutTaskEvents, Stock
 from launch.redis_server import ServerError
 
 
@@ -41,8 +41,12 @@ def main(arguments: list[str]) -> int:
 def _measure(options: argparse.Namespace, command: str) -> str:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="benchmarks-")))
-        with Stock(directory / "stock") as stock, Ours(directory / "ours") as ours:
-            runs = load.measure((stock, ours), options.rounds, options.seconds, _tell)
+        with (
+            Stock(directory / "stock") as stock,
+            Ours(directory / "ours") as ours,
+            OursWithoutTaskEvents(directory / "quiet") as quiet,
+        ):
+            runs = load.measure((stock, ours, quiet), options.rounds, options.seconds, _tell)
             parts = [table.about(ours.redis_url, command), table.throughput(runs)]
         if options.waiters:
             with Ours(directory / "waiting") as ours:

@@ -9,12 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import machine
 from benchmarks.systems import HOST, BenchmarkError, System
 
 CONNECTIONS = (1, 16, 64)
 WARM_UP = 3.0
 SETTLE = 1.0
 """Seconds between two runs: what the last one left in the queue is worked off."""
+
+PATIENCE = 20.0
+"""Seconds that we wait for other processes to leave the machine, before the systems take their turn."""
 
 _SCRIPT = Path(__file__).with_name("post.lua")
 
@@ -31,6 +35,8 @@ class Run:
     p99_ms: float
     not_200: int
     socket_errors: int
+    others: float
+    """Share of the machine that others used meanwhile (see :mod:`benchmarks.machine`)."""
 
     @property
     def rate(self) -> float:
@@ -55,6 +61,7 @@ def measure(systems: Sequence[System], rounds: int, seconds: int, tell: Callable
     for number in range(rounds):
         turn = systems if number % 2 == 0 else systems[::-1]
         for connections in CONNECTIONS:
+            machine.wait_until_quiet(PATIENCE)
             for system in turn:
                 time.sleep(SETTLE)
                 run = _run(system, connections, seconds)
@@ -86,8 +93,11 @@ def _run(system: System, connections: int, seconds: float) -> Run:
         f"-s{_SCRIPT}",
         f"http://{HOST}:{system.port}/jobs",
     ]
+    began = machine.read()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    others = machine.taken_by_others(began, machine.read())
     figures = [line for line in done.stdout.splitlines() if line.startswith("figures ")]
     if done.returncode or not figures:
         raise BenchmarkError(f"wrk on {system.name}: {(done.stderr or done.stdout).strip()[-500:]}")
-    return Run(system=system.name, connections=connections, **json.loads(figures[-1].removeprefix("figures ")))
+    seen = json.loads(figures[-1].removeprefix("figures "))
+    return Run(system=system.name, connections=connections, others=others, **seen)

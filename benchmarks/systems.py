@@ -1,4 +1,4 @@
-"""The two systems: each a private server, one web process and one Celery worker with two children."""
+"""The systems: each a private server, one web process and one Celery worker with two children."""
 
 import http.client
 import time
@@ -120,7 +120,7 @@ class Stock(System):
 
 
 class Ours(System):
-    """This project with everything on; like the other one, without the task events that only a Flower reads."""
+    """This project as it comes: everything on, and the worker's task events too, which stock Celery has off."""
 
     name = "ours"
 
@@ -128,10 +128,19 @@ class Ours(System):
         return ["app"]
 
     def worker_arguments(self) -> list[str]:
-        return ["workers", "-c", "2", "--no-task-events"]
+        return ["workers", "-c", "2"]
 
     def environ(self, port: int) -> dict[str, str]:
         return {"JOBS_REDIS_URL": self.redis_url, "HOST": HOST, "PORT": str(port)}
+
+
+class OursWithoutTaskEvents(Ours):
+    """The same without what only a Flower reads, as the stock worker: every event of a job is still written."""
+
+    name = "ours, no task events"
+
+    def worker_arguments(self) -> list[str]:
+        return [*super().worker_arguments(), "--no-task-events"]
 
 
 def _try(port: int) -> str:

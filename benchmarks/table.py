@@ -11,8 +11,9 @@ from statistics import median
 
 from redis import Redis
 
+from benchmarks import machine
 from benchmarks.load import Run
-from benchmarks.systems import BenchmarkError
+from benchmarks.systems import BenchmarkError, Stock
 from benchmarks.waiting import Round
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
@@ -26,18 +27,19 @@ def throughput(runs: Sequence[Run]) -> str:
     """Medians over the rounds with (lowest to highest); the ratio to stock is that of runs made side by side."""
     lines = [_HEAD]
     for connections in sorted({run.connections for run in runs}):
-        of = {name: _of(runs, name, connections) for name in ("stock", "ours")}
-        ratios = [ours.rate / stock.rate for ours, stock in zip(of["ours"], of["stock"], strict=True)]
-        for name, some in of.items():
+        stock = _of(runs, Stock.name, connections)
+        for name in dict.fromkeys(run.system for run in runs):
+            some = _of(runs, name, connections)
+            ratios = [run.rate / other.rate for run, other in zip(some, stock, strict=True)]
             cells = [
                 _cell([run.rate for run in some], "{:.0f}"),
                 _cell([run.p50_ms for run in some], "{:.1f}"),
                 _cell([run.p99_ms for run in some], "{:.1f}"),
                 _cell([run.spread for run in some], "{:.1f}"),
-                _cell(ratios, "{:.2f}") if name == "ours" else "1",
+                "1" if name == Stock.name else _cell(ratios, "{:.2f}"),
             ]
             lines.append(f"| {name} | {connections} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", _answers(runs)])
+    return "\n".join([*lines, "", _answers(runs), "", _quiet([run.others for run in runs])])
 
 
 def waiting(rounds: Sequence[Round], waiters: int) -> str:
@@ -46,10 +48,15 @@ def waiting(rounds: Sequence[Round], waiters: int) -> str:
     lines = [
         "| one web process of ours | quick job, p50 ms | ratio | memory for each waiting request |",
         "|---|---:|---:|---:|",
-        f"| nobody waits | {_cell([one.alone_ms for one in rounds], '{:.2f}')} | 1 | |",
-        f"| {waiters} requests wait | {_cell([one.crowded_ms for one in rounds], '{:.2f}')} "
+        f"| before: nobody waits | {_cell([one.before_ms for one in rounds], '{:.2f}')} | 1 | |",
+        f"| then: {waiters} requests wait | {_cell([one.crowded_ms for one in rounds], '{:.2f}')} "
         f"| {_cell([one.ratio for one in rounds], '{:.2f}')} "
         f"| {_cell([one.bytes_each / 1000 for one in rounds], '{:.1f}')} kB |",
+        f"| meanwhile, through a second web process: nobody waits "
+        f"| {_cell([one.beside_ms for one in rounds], '{:.2f}')} "
+        f"| {_cell([one.beside_ms / one.before_ms for one in rounds], '{:.2f}')} | |",
+        "",
+        _quiet([one.others for one in rounds]),
     ]
     if odd:
         kinds = ", ".join(f"{count} x {kind}" for kind, count in odd.most_common())
@@ -96,6 +103,15 @@ def _cell(values: Sequence[float], form: str) -> str:
     if len(values) == 1:
         return show(values[0])
     return f"{show(median(values))} ({show(min(values))} to {show(max(values))})"
+
+
+def _quiet(others: Sequence[float]) -> str:
+    """Whether the machine was ours while we measured."""
+    noisy = sum(share > machine.NOISY for share in others)
+    said = f"Other processes took {100 * median(others):.0f} % of the machine's CPUs (up to {100 * max(others):.0f} %)."
+    if not noisy:
+        return said
+    return f"{said} **{noisy} of {len(others)} measurements had more than {100 * machine.NOISY:.0f} %: do not quote.**"
 
 
 def _answers(runs: Sequence[Run]) -> str:

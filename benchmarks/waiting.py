@@ -1,8 +1,9 @@
 """What requests that wait cost: the time of a quick job, and the web process's memory, with and without them.
 
-One job of an hour runs throughout, in one of the worker's two children. Two web processes of one system are compared:
-on one nobody waits; on the other, fresh in each round, thousands of requests wait for the long job. Quick jobs go to
-them in short turns, so that a machine that gets slower or faster does so for both.
+One job of an hour runs throughout, in one of the worker's two children. A web process, fresh in each round, is timed
+before and while thousands of requests wait on it for the long job. A second one on the same worker and server, where
+nobody ever waits, gets quick jobs in turn with it: what the waiting costs the parts that both share shows there, and so
+does a machine that gets slower meanwhile.
 """
 
 import json
@@ -20,11 +21,12 @@ from typing import Any
 
 import psutil
 
+from benchmarks import machine
 from benchmarks.process import ROOT, MeasuredProcess
 from benchmarks.systems import HOST, QUICK_JOB, BenchmarkError, System
 from launch.child import child_options
 
-TURNS, JOBS_A_TURN = 12, 25
+WARM_UP_TURNS, TURNS, JOBS_A_TURN = 4, 12, 25
 LONG_JOB = b'{"type":"demo.random_delay","parameters":{"seconds":3600}}'
 SPARE_FILES = 200
 SENT_WITHIN = 40.0
@@ -38,15 +40,19 @@ QUIET = 0.1
 class Round:
     """One round: medians of quick jobs in ms, bytes of memory for each waiting request."""
 
-    alone_ms: float
+    before_ms: float
     crowded_ms: float
+    beside_ms: float
+    """At the same time as ``crowded_ms``, through the web process where nobody waits."""
     bytes_each: float
+    others: float
+    """Share of the machine that others used meanwhile (see :mod:`benchmarks.machine`)."""
     odd: dict[str, int]
     """What waiting requests met that they should not have: kind and how often."""
 
     @property
     def ratio(self) -> float:
-        return self.crowded_ms / self.alone_ms
+        return self.crowded_ms / self.before_ms
 
 
 def measure(system: System, rounds: int, waiters: int, tell: Callable[[str], None]) -> list[Round]:
@@ -59,27 +65,37 @@ def measure(system: System, rounds: int, waiters: int, tell: Callable[[str], Non
     for number in range(rounds):
         with system.another_web() as (port, web):
             found.append(_round(system.port, port, web, path, waiters))
-        tell(f"waiting, round {number + 1}: {found[-1].alone_ms:.2f} ms alone, {found[-1].crowded_ms:.2f} ms crowded")
+        tell(f"waiting, round {number + 1}: {found[-1].before_ms:.2f} ms before, {found[-1].crowded_ms:.2f} ms crowded")
     return found
 
 
-def _round(alone: int, crowded: int, web: MeasuredProcess, path: str, waiters: int) -> Round:
-    """``alone`` and ``crowded`` are ports; ``web`` is the process behind the second."""
-    _in_turns(alone, crowded)  # warm-up
+def _round(beside: int, crowded: int, web: MeasuredProcess, path: str, waiters: int) -> Round:
+    """``beside`` and ``crowded`` are ports; ``web`` is the process behind the second."""
+    _in_turns(WARM_UP_TURNS, beside, crowded)
+    began = machine.read()
+    quiet = _in_turns(TURNS, beside, crowded)
     before = _memory(web)
     with _waiting(crowded, path, waiters) as odd:
         _let_settle(web)
-        took = _in_turns(alone, crowded)
+        took = _in_turns(TURNS, beside, crowded)
         after = _memory(web)
-    return Round(median(took[alone]), median(took[crowded]), (after - before) / waiters, odd)
+        others = machine.taken_by_others(began, machine.read())
+    return Round(
+        before_ms=median(quiet[crowded]),
+        crowded_ms=median(took[crowded]),
+        beside_ms=median(took[beside]),
+        bytes_each=(after - before) / waiters,
+        others=others,
+        odd=odd,
+    )
 
 
-def _in_turns(*ports: int) -> dict[int, list[float]]:
+def _in_turns(turns: int, *ports: int) -> dict[int, list[float]]:
     """Milliseconds of quick jobs, one after the other, on one connection to each of the ports."""
     took: dict[int, list[float]] = {port: [] for port in ports}
     with ExitStack() as stack:
         to = {port: stack.enter_context(closing(HTTPConnection(HOST, port, timeout=15))) for port in ports}
-        for _ in range(TURNS):
+        for _ in range(turns):
             for port, connection in to.items():
                 took[port] += [_quick_job(connection) for _ in range(JOBS_A_TURN)]
     return took
