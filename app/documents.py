@@ -55,7 +55,7 @@ def _members(record: Record, base: str) -> dict[str, Any]:
         "priority": record.priority,
         "tags": orjson.Fragment(record.tags_json),
         "created_at": rfc3339(record.created_at),
-        "run_at": None,
+        "run_at": rfc3339(record.run_at),
         "started_at": rfc3339(record.started_at),
         "finished_at": rfc3339(record.finished_at),
         "expires_at": rfc3339(record.expires_at),

@@ -24,8 +24,10 @@ STATUS_OF: Mapping[type[Exception], int] = MappingProxyType(
         e.JobNotFound: 404,
         e.InvalidTransition: 409,
         e.JobIdTaken: 409,
+        e.AttemptsUsedUp: 409,
         e.IdempotencyKeyReused: 422,
         e.StoreUnavailable: 503,
+        e.QueueFull: 503,
     }
 )
 """Every error a view can raise; the ones that never reach HTTP are named in its test."""

@@ -7,12 +7,12 @@ from typing import cast
 from flask import current_app
 
 from app.parameters import ParameterRules
+from app.pressure import Pressure
 from jobs.backend import JobBackend
 from jobs.celery_app import JobsCelery, create_celery
 from jobs.durations import NOTHING_KNOWN, Durations
 from jobs.errors import StoreUnavailable
 from jobs.job_types import JobTypes
-from jobs.queue import Queue
 from jobs.record import Record
 from jobs.settings import Settings
 from jobs.store import JobStore
@@ -27,10 +27,11 @@ class FrontDoor:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.celery: JobsCelery = create_celery(settings)
-        self.queue = Queue(self.celery)
         self.backend: JobBackend = self.celery.backend
+        self.queue = self.backend.queue
         self.store: JobStore = self.backend.store
         self.types = JobTypes(self.store)
+        self.pressure = Pressure(self.store)
         self.rules = ParameterRules()
         self._durations: dict[str, _Read] = {}
 

@@ -16,7 +16,7 @@ from app.front_door import FrontDoor, front_door
 from app.parameters import as_json
 from app.prefer import Prefer, WaitChoice, choose_wait, parse_prefer, preference_applied
 from app.request_parser import RequestParser, require_json_accepted
-from app.schemas import UUID, JobSchema, ListQuerySchema, ProblemSchema, SubmitSchema, WaitQuerySchema
+from app.schemas import UUID, CancelSchema, JobSchema, ListQuerySchema, ProblemSchema, SubmitSchema, WaitQuerySchema
 from app.waiting import submit_and_wait, wait
 from jobs.errors import JobNotFound
 from jobs.listing import Selection, page
@@ -138,15 +138,30 @@ def get_result(query: dict[str, Any], job_id: str) -> Response:
 
 
 @blp.route("/<job_id>/cancel", methods=["POST"])
+@blp.arguments(CancelSchema(), required=False)
 @blp.response(200, JobSchema)
+@blp.alt_response(400, **PROBLEM)
 @blp.alt_response(404, **PROBLEM)
 @blp.alt_response(409, description="It is Completed or Failed.", **PROBLEM)
 @blp.alt_response(503, **PROBLEM)
-def cancel(job_id: str) -> Response:
+def cancel(body: dict[str, Any], job_id: str) -> Response:
     """Cancel a job: a queued one never starts, a running one is told at its next progress. Idempotent."""
     door = front_door()
-    door.store.cancel(canonical(job_id))
+    door.store.cancel(canonical(job_id), body.get("force", False))
     return answer_poll(door, door.store.get(canonical(job_id)), None)
+
+
+@blp.route("/<job_id>/retry", methods=["POST"])
+@blp.response(202, JobSchema, headers={**LOCATION, **RETRY_AFTER}, description="It is New again.")
+@blp.alt_response(404, **PROBLEM)
+@blp.alt_response(409, description="It is neither Failed nor Cancelled.", **PROBLEM)
+@blp.alt_response(503, **PROBLEM)
+def retry(job_id: str) -> Response:
+    """Run a Failed or Cancelled job again, with as many attempts as a new one has."""
+    door = front_door()
+    record = door.store.get(canonical(job_id))
+    door.backend.recovery.retry(record, door.types.max_attempts(record.type))
+    return answer_submit(door, door.store.get(record.id), None, minimal=False)
 
 
 def _whole_millisecond(at: int | None) -> int | None:
@@ -194,6 +209,7 @@ def submission(door: FrontDoor, body: dict[str, Any]) -> Submission:
         queue=info.queue,
         max_attempts=info.max_attempts,
         priority=body.get("priority", 5),
+        delay=body.get("delay", 0.0),
         tags=body.get("tags", {}),
         traceparent=_traceparent(),
         chosen_id=chosen.lower() if chosen else None,

@@ -27,6 +27,8 @@ class RequestParser(FlaskParser):
         if req.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise UnsupportedMediaType("A body with a Content-Encoding is not read: send it as it is.")
         body = _body(req)
+        if not body and getattr(schema, "body_is_optional", False):
+            return {}
         if not (req.is_json or (not body and req.mimetype == "")):
             raise UnsupportedMediaType("The body must be JSON, with Content-Type: application/json.")
         return loads(body)

@@ -12,6 +12,8 @@ END = r"$(?!\n)"
 OWNER = rf"^[A-Za-z0-9_-]{{1,64}}{END}"
 UUID = rf"^[0-9A-Fa-f]{{8}}(-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}}{END}"
 MOST_TAGS = 16
+LONGEST_DELAY = 366 * 86_400
+"""Seconds."""
 TAG_NAME = rf"^[A-Za-z0-9_.-]{{1,64}}{END}"
 
 
@@ -54,6 +56,11 @@ class SubmitSchema(Schema):
         validate=pattern(UUID, "a UUID"),
         metadata={"format": "uuid", "description": "An id of your own makes the submit repeatable."},
     )
+    delay = Seconds(
+        load_default=0.0,
+        validate=validate.Range(max=LONGEST_DELAY),
+        metadata={"description": "Seconds before which it must not run.", "minimum": 0},
+    )
     priority = fields.Integer(
         strict=True, load_default=5, validate=validate.Range(0, 9), metadata={"description": "9 is the highest."}
     )
@@ -78,6 +85,19 @@ class SeedStartWithTimeoutSchema(SeedStartSchema):
         data_key="initialTimeout",
         load_default=0.0,
         metadata={"description": "Milliseconds to wait for the end.", "minimum": 0},
+    )
+
+
+class CancelSchema(Schema):
+    """How to cancel; no body is as good as an empty object."""
+
+    body_is_optional = True
+
+    force = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        metadata={"description": "End the process that runs it; else the job is told at its next progress."},
     )
 
 

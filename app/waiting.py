@@ -5,8 +5,7 @@ from typing import Any
 
 from app.front_door import FrontDoor
 from jobs.backend import NotEnded
-from jobs.errors import StoreUnavailable
-from jobs.queue import Message
+from jobs.errors import QueueFull, StoreUnavailable
 from jobs.record import Record
 from jobs.submission import Accepted, Submission
 
@@ -15,23 +14,25 @@ def submit_and_wait(door: FrontDoor, job: Submission, seconds: float) -> tuple[R
     """Submit the job and wait at most ``seconds`` from now; also whether an earlier equal submit had made it.
 
     Raises:
-        JobIdTaken, IdempotencyKeyReused, StoreUnavailable: nothing was stored.
+        JobIdTaken, IdempotencyKeyReused, QueueFull, StoreUnavailable: nothing was stored.
     """
     until = time.monotonic() + seconds
-    message = door.queue.message(job.id, job.type, job.owner, job.parameters_json, job.queue, job.priority)
-    if seconds <= 0 or door.is_full:
-        accepted = door.store.submit(job, message)
-        record = accepted.record
-    else:
-        accepted, record = _submit_and_block(door, job, message, until)
+    door.pressure.check()
+    message = door.queue.message(job)
+    try:
+        if seconds <= 0 or door.is_full:
+            accepted = door.store.submit(job, message)
+            record = accepted.record
+        else:
+            accepted, record = _submit_and_block(door, job, message, until)
+    except QueueFull as full:
+        raise door.pressure.full(full.waiting, door.settings.max_queue) from full
     if record is not None:
         return record, False
     return wait(door, door.store.get(accepted.id), until - time.monotonic()), True
 
 
-def _submit_and_block(
-    door: FrontDoor, job: Submission, message: Message, until: float
-) -> tuple[Accepted, Record | None]:
+def _submit_and_block(door: FrontDoor, job: Submission, message: str, until: float) -> tuple[Accepted, Record | None]:
     """Submit with the waiter in place before the job can end; no record for a job that was there before."""
     result = door.celery.AsyncResult(job.id)
     reply_to = door.backend.reply_channel

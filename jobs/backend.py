@@ -11,20 +11,23 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
+from billiard.exceptions import WorkerLostError
 from celery import states
 from celery.backends.redis import RedisBackend
 from celery.exceptions import TaskRevokedError, TimeoutError
 from celery.result import AsyncResult
 
-from jobs.errors import InvalidTransition, JobError, JobFailed, JobNotFound, StoreUnavailable
+from jobs.errors import AttemptsUsedUp, InvalidTransition, JobError, JobFailed, JobNotFound, StoreUnavailable
 from jobs.failure import error_of
+from jobs.queue import Queue
 from jobs.record import Record, rfc3339
+from jobs.recovery import Recovery
 from jobs.redis_client import connect
 from jobs.replies import ReplyConsumer, Waiter
 from jobs.result_text import dump
 from jobs.settings import Settings
-from jobs.status import CELERY_STATE_OF, STATUS_OF_CELERY, Status
-from jobs.store import Claim, JobStore
+from jobs.status import CELERY_STATE_OF, Status
+from jobs.store import Claim, JobStore, Place
 from jobs.submission import Submission
 
 log = logging.getLogger(__name__)
@@ -51,6 +54,8 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.settings: Settings = self.app.settings
         self.store = JobStore(connect(self.settings.redis_url), self.settings)
+        self.queue = Queue(self.app)
+        self.recovery = Recovery(self.store, self.queue)
         self._expected: dict[int, Waiter] = {}
 
     # --- what a worker reports
@@ -63,38 +68,49 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
         """A store that is away comes back: the worker holds its result until then."""
         return isinstance(exc, StoreUnavailable)
 
-    def claim(self, job_id: str, owner: str | None) -> Claim:
+    def claim(self, job_id: str, holder: str, place: Place | None) -> Claim:
         """Start an attempt, however long the store is away: see :meth:`jobs.store.JobStore.claim`."""
-        claim: Claim = self._ensure_retryable(self.store.claim, job_id, owner)
+        claim: Claim = self._ensure_retryable(self.store.claim, job_id, holder, place)
         return claim
 
     def _store_result(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **_: Any
     ) -> None:
-        status, claim = STATUS_OF_CELERY.get(state), getattr(request, "claim", None)
         try:
-            self._move(task_id, result, status, claim)
+            self._move(task_id, result, state, request)
         except JobError as unusable:  # the result cannot be kept, and that is how the job ends
-            self._move(task_id, unusable, Status.FAILED, claim)
+            self._move(task_id, unusable, states.FAILURE, request)
         except JobNotFound:
             if request is None or not getattr(request, "task", None):
                 log.warning("job %s is unknown: its state %s is not recorded", task_id, state)
                 return
             self._adopt(task_id, request)
-            self._move(task_id, result, status, None)
+            self._move(task_id, result, state, request)
         except InvalidTransition as refused:
             log.warning("job %s: %s not recorded, it is %s", task_id, state, refused.current)
 
-    def _move(self, job_id: str, result: Any, status: Status | None, claim: Claim | None) -> None:
-        match status:
-            case Status.IN_PROGRESS:
+    def _move(self, job_id: str, result: Any, state: str, request: Any) -> None:
+        claim: Claim | None = getattr(request, "claim", None)
+        holder: str = getattr(request, "holder", "")  # told by a worker's main process, which knows no claim
+        match state:
+            case states.STARTED:
                 self.store.claim(job_id)
-            case Status.COMPLETED:
+            case states.SUCCESS:
                 self._complete(job_id, dump(result), claim)
-            case Status.FAILED:
-                self.store.fail(job_id, error_of(result), claim)
-            case Status.CANCELLED:
+            case states.RETRY if claim is not None:
+                self._retry(claim, error_of(result), request.retry_in)
+            case states.FAILURE if claim is None and isinstance(result, WorkerLostError):
+                self.recovery.attempt_lost(job_id, holder, error_of(result))
+            case states.FAILURE:
+                self.store.fail(job_id, error_of(result), claim, holder)
+            case states.REVOKED:
                 self.store.cancel(job_id)
+
+    def _retry(self, claim: Claim, error_json: str, delay: float) -> None:
+        try:
+            self.store.requeue(claim, self.queue.message(claim), delay=delay, error_json=error_json)
+        except AttemptsUsedUp:
+            self.store.fail(claim.id, error_json, claim)
 
     def _complete(self, job_id: str, result_json: str, claim: Claim | None) -> None:
         size, most = len(result_json.encode()), self.settings.max_result

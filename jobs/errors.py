@@ -10,9 +10,11 @@
     ├── JobNotFound                  no such job, or it has been purged
     ├── Conflict
     │   ├── InvalidTransition        the job's status does not allow the move
+    │   ├── AttemptsUsedUp           the job has run as often as it may
     │   ├── JobIdTaken               the chosen id belongs to a job with another body
     │   └── IdempotencyKeyReused     the Idempotency-Key came before with another body
     ├── StoreUnavailable             Redis is down, hung or full
+    │   └── QueueFull                too many jobs wait
     ├── JobFailed                    raised by AsyncResult.get() for a Failed job
     ├── JobError                     raised by a job function: fail with this message
     └── Superseded                   raised inside a job function: stop, nothing you write counts any more
@@ -70,6 +72,12 @@ class InvalidTransition(Conflict):
         super().__init__(f"Job {job_id} is {current}: it cannot be {wanted}.")
 
 
+class AttemptsUsedUp(Conflict):
+    def __init__(self, job_id: str, attempt: int) -> None:
+        self.job_id, self.attempt = job_id, attempt
+        super().__init__(f"Job {job_id} has had all its attempts ({attempt}).")
+
+
 class JobIdTaken(Conflict):
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
@@ -86,7 +94,15 @@ class StoreUnavailable(JobsError):
 
     def __init__(self, reason: str, retry_after: int = 1) -> None:
         self.reason, self.retry_after = reason, retry_after
-        super().__init__(f"The job store cannot be reached: {reason}. Nothing was stored; try again.")
+        super().__init__(f"No job can be accepted or read now: {reason}. Nothing was stored; try again.")
+
+
+class QueueFull(StoreUnavailable):
+    """``waiting`` jobs are New, which is as many as may be."""
+
+    def __init__(self, waiting: int, retry_after: int = 1) -> None:
+        self.waiting = waiting
+        super().__init__(f"{waiting} jobs wait already", retry_after)
 
 
 class JobFailed(JobsError):

@@ -69,6 +69,13 @@ class JobTypes:
             raise UnknownJobType(name, list(self._known))
         return info
 
+    def max_attempts(self, name: str) -> int:
+        """Of the type of that name, or of any when nobody announced it."""
+        try:
+            return self.get(name).max_attempts
+        except UnknownJobType:
+            return JobTypeInfo(name).max_attempts
+
     def living(self) -> list[JobTypeInfo]:
         """The types that living workers announced, by name."""
         self._reread()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Literal
 
 from jobs.status import Status
 
@@ -25,6 +26,13 @@ class Keys:
     ``jobs:types``                             hash      announced job types, as JSON
     ``jobs:types:seen``                        zset      when each was announced last (seconds)
     ``jobs:durations:<type>``                  hash      how long jobs took: a histogram (see ``durations``)
+    ``jobs:waiting:<queue>``                   zset      whose message is in that queue, by when it came there
+    ``jobs:scheduled``                         zset      New jobs that wait for their time, by that time
+    ``jobs:leases``                            zset      jobs that a worker holds, by when the lease ends
+    ``jobs:expiry``                            zset      what to sweep of a final job, by when its record expires
+    ``jobs:reconciler``                        string    which worker reconciles, since when
+    ``jobs:counts``                            hash      ``finished``, ``stale_writes_refused``
+    ``jobs:dead``                              stream    dead letters; at most about 10,000
     ``<queue>``                                list      Celery's messages
     =========================================  ========  ==================================================
 
@@ -35,6 +43,13 @@ class Keys:
     stream: str = "jobs:stream"
     types: str = "jobs:types"
     types_seen: str = "jobs:types:seen"
+    scheduled: str = "jobs:scheduled"
+    leases: str = "jobs:leases"
+    expiry: str = "jobs:expiry"
+    reconciler: str = "jobs:reconciler"
+    counts: str = "jobs:counts"
+    dead: str = "jobs:dead"
+    index_of_tag_prefix: str = "jobs:index:tag:"
 
     def record(self, job_id: str) -> str:
         return f"jobs:job:{job_id}"
@@ -42,20 +57,24 @@ class Keys:
     def index_of_owner(self, owner: str) -> str:
         return f"jobs:index:owner:{owner}"
 
-    def index_of_status(self, status: Status) -> str:
+    def index_of_status(self, status: Status | Literal[""]) -> str:
         return f"jobs:index:status:{status}"
 
     def index_of_type(self, job_type: str) -> str:
         return f"jobs:index:type:{job_type}"
 
     def index_of_tag(self, name: str, value: str) -> str:
-        return f"jobs:index:tag:{name}={value}"
+        return f"{self.index_of_tag_prefix}{name}={value}"
 
     def idempotency(self, owner: str, key: str) -> str:
         return f"jobs:idempotency:{owner}:{sha256(key.encode()).hexdigest()}"
 
     def stream_of(self, owner: str) -> str:
         return f"jobs:stream:{owner}"
+
+    def waiting(self, queue_key: str) -> str:
+        """Who waits in the list ``queue_key``: one queue and one priority."""
+        return f"jobs:waiting:{queue_key}"
 
     def durations(self, job_type: str) -> str:
         return f"jobs:durations:{job_type}"

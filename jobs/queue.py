@@ -6,15 +6,15 @@ for each job. A contract test compares the outcome with what ``send_task`` puts 
 
 import json
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 from uuid import uuid4
 
 from celery import Celery
 from kombu.serialization import dumps
 from kombu.transport.virtual import Base64
 
-from jobs.transport import kombu_priority, queue_key
+from jobs.transport import kombu_priority
 
 ARGUMENTS_SHOWN = 1024
 """Characters of the parameters that logs and Flower show."""
@@ -23,12 +23,22 @@ _ID, _TAG, _SHOWN, _OWNER = (f"@@{name}@@" for name in ("id", "tag", "shown", "o
 _PLACES = re.compile(f"({_ID}|{_TAG}|{_SHOWN}|{_OWNER})")
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message and the Redis list it belongs in."""
+class Queued(Protocol):
+    """What a message needs to know of a job: a submission, a record and a claim all do."""
 
-    key: str
-    text: str
+    @property
+    def id(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def owner(self) -> str: ...
+    @property
+    def parameters_json(self) -> str: ...
+    @property
+    def queue(self) -> str: ...
+    @property
+    def priority(self) -> int:
+        """Ours: 9 is the highest."""
 
 
 class Queue:
@@ -38,14 +48,14 @@ class Queue:
         self._app = app
         self._template = lru_cache(maxsize=1024)(self._build)
 
-    def message(
-        self, job_id: str, job_type: str, owner: str, parameters_json: str, queue: str, priority: int
-    ) -> Message:
-        """The message that makes a worker of ``queue`` run the job; ``priority`` is ours, 9 the highest."""
-        shown = parameters_json if len(parameters_json) <= ARGUMENTS_SHOWN else parameters_json[:ARGUMENTS_SHOWN] + "…"
-        places = {_ID: job_id, _TAG: str(uuid4()), _SHOWN: json.dumps(shown)[1:-1], _OWNER: owner}
-        parts = self._template(job_type, queue, priority)
-        return Message(queue_key(queue, priority), "".join(places.get(part, part) for part in parts))
+    def message(self, job: Queued) -> str:
+        """The message that makes a worker run the job; it belongs in the list ``queue_key(queue, priority)``."""
+        shown = job.parameters_json
+        if len(shown) > ARGUMENTS_SHOWN:
+            shown = shown[:ARGUMENTS_SHOWN] + "…"
+        places = {_ID: job.id, _TAG: str(uuid4()), _SHOWN: json.dumps(shown)[1:-1], _OWNER: job.owner}
+        parts = self._template(job.type, job.queue, job.priority)
+        return "".join(places.get(part, part) for part in parts)
 
     def _build(self, job_type: str, queue: str, priority: int) -> tuple[str, ...]:
         task = self._app.amqp.create_task_message(_ID, job_type, argsrepr="()", kwargsrepr=_SHOWN)

@@ -27,6 +27,10 @@ class Record:
     result_json: str | None = None
     error_json: str | None = None
     progress_json: str | None = None
+    run_at: int | None = None
+    """When a New job may run at the earliest; None for at once."""
+    holder: str = ""
+    """The process that runs it, or ran it last."""
     started_at: int | None = None
     finished_at: int | None = None
     expires_at: int | None = None
@@ -66,6 +70,8 @@ class Record:
             result_json=fields.get("result"),
             error_json=fields.get("error"),
             progress_json=fields.get("progress"),
+            run_at=_micros(fields.get("run_at")),
+            holder=fields.get("holder", ""),
             started_at=_micros(fields.get("started_at")),
             finished_at=finished_at,
             expires_at=finished_at and finished_at + int(retention * 1e6),

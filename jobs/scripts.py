@@ -5,7 +5,11 @@ from importlib.resources import files
 from redis import Redis
 from redis.commands.core import Script
 
-NAMES = ("submit", "claim", "progress", "finish", "watch", "delete", "list", "announce")
+NAMES = (
+    *("submit", "claim", "progress", "finish", "requeue", "watch", "delete"),
+    *("list", "announce"),
+    *("renew", "survey", "enqueue", "sweep"),
+)
 
 
 def load(client: "Redis") -> dict[str, Script]:

@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 
 from jobs.errors import SettingsError
 
+SHORTEST_LEASE = 0.5
+"""Seconds; a lease is renewed four times while it lasts."""
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -19,6 +22,12 @@ def _seconds(text: str) -> float:
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         raise ValueError("is not a number of seconds")
     return float(text)
+
+
+def _lease(text: str) -> float:
+    if _seconds(text) < SHORTEST_LEASE:
+        raise ValueError(f"is less than {SHORTEST_LEASE:g} seconds")
+    return _seconds(text)
 
 
 def _count(text: str) -> int:
@@ -86,10 +95,14 @@ class Settings:
     default_wait: float = _setting(0.0, _seconds, "seconds a submit waits when it does not say")
     max_wait: float = _setting(60.0, _seconds, "the longest wait in seconds; more is clamped")
     max_waiters: int = _setting(10_000, _count, "requests that may wait in one web process")
+    max_queue: int = _setting(1_000_000, _count, "jobs that may be New; past them a submit is answered 503")
     max_body: int = _setting(1_048_576, _count, "bytes of a request's body")
     max_result: int = _setting(1_048_576, _count, "bytes of a job's result, as JSON")
     trusted_proxies: tuple[Network, ...] = _setting((), _networks, "whose forwarded headers count")
     idempotency_ttl: float = _setting(86_400.0, _seconds, "seconds an Idempotency-Key is kept")
+    lease: float = _setting(6.0, _lease, "seconds after which a silent worker's jobs are given to others")
+    grace: float = _setting(25.0, _seconds, "seconds that a worker which is stopped leaves its running jobs")
+    max_memory: int = _setting(2_147_483_648, _count, "bytes of memory for each process that runs jobs")
     retention: float = _setting(604_800.0, _seconds, "seconds a final job is kept")
     stream_length: int = _setting(100_000, _count, "events kept in each stream, about")
     default_type: str = _setting("demo.random_delay", _job_type, "what the seed's endpoints run")

@@ -33,13 +33,16 @@ class Status(StrEnum):
 TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {
         Status.NEW: frozenset({Status.IN_PROGRESS, Status.FAILED, Status.CANCELLED}),
-        Status.IN_PROGRESS: frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED}),
+        Status.IN_PROGRESS: frozenset({Status.NEW, Status.COMPLETED, Status.FAILED, Status.CANCELLED}),
         Status.COMPLETED: frozenset(),
         Status.FAILED: frozenset(),
         Status.CANCELLED: frozenset(),
     }
 )
 """From each status, the statuses a job may move to. The Lua scripts receive this table as arguments."""
+
+RERUN_FROM: frozenset[Status] = frozenset({Status.FAILED, Status.CANCELLED})
+"""The final statuses that a person may undo: the job becomes New once more. No attempt ever does that by itself."""
 
 CELERY_STATE_OF: Mapping[Status, str] = MappingProxyType(
     {
@@ -50,8 +53,6 @@ CELERY_STATE_OF: Mapping[Status, str] = MappingProxyType(
         Status.CANCELLED: states.REVOKED,
     }
 )
-
-STATUS_OF_CELERY: Mapping[str, Status] = MappingProxyType({v: k for k, v in CELERY_STATE_OF.items()})
 
 FINAL: frozenset[Status] = frozenset(s for s in Status if s.is_final)
 

@@ -10,22 +10,24 @@ from redis.exceptions import BusyLoadingError, ConnectionError, OutOfMemoryError
 
 from jobs.durations import Durations
 from jobs.errors import (
+    AttemptsUsedUp,
     IdempotencyKeyReused,
     InvalidTransition,
     JobCancelled,
     JobIdTaken,
     JobNotFound,
+    QueueFull,
     StaleAttempt,
     StoreUnavailable,
 )
 from jobs.events import FINAL_EVENT_OF
 from jobs.keys import KEYS
-from jobs.queue import Message
 from jobs.record import Record
 from jobs.scripts import load
 from jobs.settings import Settings
 from jobs.status import FINAL, Status, sources_of
 from jobs.submission import Accepted, Submission
+from jobs.transport import queue_key
 
 _FINAL = ",".join(sorted(FINAL))
 _SOURCES = {status: ",".join(sorted(sources_of(status))) for status in Status}
@@ -35,12 +37,32 @@ _SOURCES = {status: ",".join(sorted(sources_of(status))) for status in Status}
 class Claim:
     """A worker's right to run one attempt of a job; ``attempt`` is the fencing token of every later write."""
 
-    job_id: str
+    id: str
     attempt: int
     parameters_json: str
     type: str
     owner: str
+    queue: str
+    priority: int
     max_attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job stands in our keys; its message tells a worker, so that a claim need not look."""
+
+    owner: str
+    type: str
+    queue: str
+    priority: int
+
+    @property
+    def queue_key(self) -> str:
+        return queue_key(self.queue, self.priority)
+
+    @classmethod
+    def of(cls, job: "Claim | Record") -> "Place":
+        return cls(job.owner, job.type, job.queue, job.priority)
 
 
 class JobStore:
@@ -53,7 +75,7 @@ class JobStore:
 
     # --- a job's life
 
-    def submit(self, job: Submission, message: Message | None, reply_to: str = "") -> Accepted:
+    def submit(self, job: Submission, message: str | None, reply_to: str = "") -> Accepted:
         """Accept a job: record, index, event and message in one step, or nothing.
 
         ``reply_to`` is the channel that is told the id when the job ends; ``message`` is None for a task that is
@@ -61,6 +83,7 @@ class JobStore:
 
         Raises:
             JobIdTaken, IdempotencyKeyReused: an earlier submit had another body.
+            QueueFull: too many jobs wait.
         """
         ttl = int(self._settings.idempotency_ttl * 1000) if job.idempotency_key is not None else 0
         keys = [
@@ -71,7 +94,9 @@ class JobStore:
             KEYS.index_of_type(job.type),
             KEYS.stream,
             KEYS.stream_of(job.owner),
-            message.key if message else job.queue,
+            queue_key(job.queue, job.priority),
+            KEYS.waiting(queue_key(job.queue, job.priority)),
+            KEYS.scheduled,
             *(KEYS.index_of_tag(name, value) for name, value in job.tags.items()),
         ]
         if job.idempotency_key is not None:
@@ -88,40 +113,52 @@ class JobStore:
                 job.traceparent,
                 job.fingerprint,
                 ttl,
-                message.text if message else "",
+                message or "",
+                int(job.delay * 1e6),
+                self._settings.max_queue if message else 0,
                 len(job.tags),
                 *_record_fields(job, reply_to),
             ],
         )
         match reply:
-            case [1, job_id, created_at]:
-                return Accepted(job_id, job.record(int(created_at)))
+            case [1, job_id, created_at, run_at]:
+                return Accepted(job_id, job.record(int(created_at), int(run_at) if run_at else None))
             case [2, job_id]:
                 return Accepted(job_id, None)
             case [3]:
                 raise JobIdTaken(job.id)
             case [4]:
                 raise IdempotencyKeyReused
+            case [5, waiting]:
+                raise QueueFull(waiting)
         raise AssertionError(reply)
 
-    def claim(self, job_id: str, owner: str | None = None) -> Claim:
+    def claim(self, job_id: str, holder: str = "", place: Place | None = None) -> Claim:
         """Start the next attempt of a job.
+
+        ``holder`` names the process that runs it, and takes a lease for it; without one nobody watches over it.
 
         Raises:
             JobNotFound: there is no such record.
-            InvalidTransition: somebody else runs it, or it is final.
+            InvalidTransition: somebody else runs it, its time has not come, or it is final.
         """
-        owner = owner or self._owner_of(job_id)
+        place = place or self._place_of(job_id)
         keys = [
             KEYS.record(job_id),
             KEYS.index_of_status(Status.NEW),
             KEYS.index_of_status(Status.IN_PROGRESS),
             KEYS.stream,
-            KEYS.stream_of(owner),
+            KEYS.stream_of(place.owner),
+            KEYS.waiting(place.queue_key),
+            KEYS.leases,
         ]
-        match self.call("claim", keys, [job_id, *self._channel(owner), _SOURCES[Status.IN_PROGRESS]]):
+        lease = self.lease_micros if holder else 0
+        args = [job_id, *self._channel(place.owner), _SOURCES[Status.IN_PROGRESS], holder, lease]
+        match self.call("claim", keys, args):
             case [1, attempt, parameters, job_type, owner, max_attempts]:
-                return Claim(job_id, attempt, parameters, job_type, owner, max_attempts)
+                return Claim(
+                    job_id, attempt, parameters, job_type, owner, place.queue, place.priority, int(max_attempts)
+                )
             case [0, status]:
                 raise InvalidTransition(job_id, status, Status.IN_PROGRESS)
         raise JobNotFound(job_id)
@@ -133,13 +170,13 @@ class JobStore:
             JobCancelled: stop, the job has been cancelled.
             StaleAttempt: stop, another attempt runs or the job has ended.
         """
-        keys = [KEYS.record(claim.job_id), KEYS.stream, KEYS.stream_of(claim.owner)]
-        match self.call("progress", keys, [claim.job_id, *self._channel(claim.owner), claim.attempt, progress_json]):
+        keys = [KEYS.record(claim.id), KEYS.stream, KEYS.stream_of(claim.owner), KEYS.counts]
+        match self.call("progress", keys, [claim.id, *self._channel(claim.owner), claim.attempt, progress_json]):
             case [1]:
                 return
             case [0, Status.CANCELLED, attempt] if attempt == claim.attempt:
-                raise JobCancelled(claim.job_id)
-        raise StaleAttempt(claim.job_id, claim.attempt)
+                raise JobCancelled(claim.id)
+        raise StaleAttempt(claim.id, claim.attempt)
 
     def complete(self, job_id: str, result_json: str, claim: Claim | None = None) -> None:
         """Store the result; the job is Completed.
@@ -150,47 +187,65 @@ class JobStore:
         uri = f"{self._settings.public_url or ''}/jobs/{job_id}/result"
         self._finish(job_id, Status.COMPLETED, claim, ("result", result_json), f',"payload_uri":"{uri}"')
 
-    def fail(self, job_id: str, error_json: str, claim: Claim | None = None) -> None:
-        """Store the error; the job is Failed.
+    def fail(self, job_id: str, error_json: str, claim: Claim | Record | None = None, holder: str = "") -> None:
+        """Store the error; the job is Failed. With a ``holder``, only while that one runs it.
 
         Raises:
             JobNotFound, InvalidTransition: nothing was written.
         """
-        self._finish(job_id, Status.FAILED, claim, ("error", error_json), f',"error":{error_json}')
+        self._finish(job_id, Status.FAILED, claim, ("error", error_json), f',"error":{error_json}', holder)
 
-    def cancel(self, job_id: str) -> None:
+    def cancel(self, job_id: str, force: bool = False) -> None:
         """Make the job Cancelled: it never starts, or its attempt is told at the next progress.
+
+        With ``force`` the process that runs it is ended, at its worker's next heartbeat.
 
         Raises:
             JobNotFound.
             InvalidTransition: it is Completed or Failed.
         """
-        self._finish(job_id, Status.CANCELLED, None, ("", ""), "")
+        self._finish(job_id, Status.CANCELLED, None, ("", ""), "", force=force)
 
-    def _finish(self, job_id: str, final: Status, claim: Claim | None, field: tuple[str, str], event_data: str) -> None:
-        owner, job_type = (claim.owner, claim.type) if claim else self._owner_and_type_of(job_id)
+    def _finish(
+        self,
+        job_id: str,
+        final: Status,
+        by: Claim | Record | None,
+        field: tuple[str, str],
+        event_data: str,
+        holder: str = "",
+        force: bool = False,
+    ) -> None:
+        place = Place.of(by) if by else self._place_of(job_id)
         keys = [
             KEYS.record(job_id),
             KEYS.index_of_status(Status.NEW),
             KEYS.index_of_status(Status.IN_PROGRESS),
             KEYS.index_of_status(final),
             KEYS.stream,
-            KEYS.stream_of(owner),
-            KEYS.durations(job_type),
+            KEYS.stream_of(place.owner),
+            KEYS.durations(place.type),
+            KEYS.waiting(place.queue_key),
+            KEYS.scheduled,
+            KEYS.leases,
+            KEYS.expiry,
+            KEYS.counts,
         ]
         reply = self.call(
             "finish",
             keys,
             [
                 job_id,
-                *self._channel(owner),
+                *self._channel(place.owner),
                 final,
                 _SOURCES[final],
-                claim.attempt if claim else "",
+                by.attempt if by else "",
+                holder,
                 FINAL_EVENT_OF[final],
                 *field,
                 event_data,
-                int(self._settings.retention * 1000),
+                int(self._settings.retention * 1e6),
+                "force" if force else "",
             ],
         )
         match reply:
@@ -199,6 +254,68 @@ class JobStore:
             case [0, status, _]:
                 raise InvalidTransition(job_id, status, final)
         raise JobNotFound(job_id)
+
+    def requeue(
+        self,
+        job: Claim | Record,
+        message: str,
+        *,
+        sources: frozenset[Status] = sources_of(Status.NEW),
+        holder: str = "",
+        only_expired: bool = False,
+        delay: float = 0.0,
+        error_json: str = "",
+        max_attempts: int | None = None,
+    ) -> None:
+        """Make the job New again, to run now or after ``delay`` seconds; ``error_json`` is what went wrong.
+
+        It is refused when the job is no longer at the attempt of ``job``, or not held by ``holder`` (if given), or,
+        with ``only_expired``, has a lease. ``max_attempts`` is how many it may have from now on.
+
+        Raises:
+            JobNotFound.
+            InvalidTransition: nothing was written.
+            AttemptsUsedUp: nothing was written; it is to be failed.
+        """
+        status = job.status if isinstance(job, Record) else Status.IN_PROGRESS
+        place = Place.of(job)
+        keys = [
+            KEYS.record(job.id),
+            KEYS.index_of_status(status),
+            KEYS.index_of_status(Status.NEW),
+            KEYS.stream,
+            KEYS.stream_of(place.owner),
+            place.queue_key,
+            KEYS.waiting(place.queue_key),
+            KEYS.scheduled,
+            KEYS.leases,
+            KEYS.counts,
+        ]
+        reply = self.call(
+            "requeue",
+            keys,
+            [
+                job.id,
+                *self._channel(place.owner),
+                ",".join({status} & sources),
+                job.attempt,
+                holder,
+                "expired" if only_expired else "",
+                int(delay * 1e6),
+                message,
+                error_json,
+                job.max_attempts if max_attempts is None else max_attempts,
+                self.lease_micros,
+            ],
+        )
+        match reply:
+            case [1]:
+                return
+            case [2]:
+                raise AttemptsUsedUp(job.id, job.attempt)
+            case [0, current, _]:
+                raise InvalidTransition(job.id, current, Status.NEW)
+        raise JobNotFound(job.id)
 
     def delete(self, record: Record, tags: Mapping[str, str]) -> None:
         """Remove a final job.
@@ -263,6 +380,13 @@ class JobStore:
             buckets, (seconds, micros) = pipe.hgetall(KEYS.durations(job_type)).time().execute()
         return Durations.from_redis(buckets), seconds + micros / 1e6
 
+    def load(self) -> tuple[int, float]:
+        """How many jobs have ended so far, and the share of Redis's maxmemory in use (0 without one)."""
+        with available(), self.client.pipeline(transaction=False) as pipe:
+            finished, memory = pipe.hget(KEYS.counts, "finished").info("memory").execute()
+        most = memory.get("maxmemory", 0)
+        return int(finished or 0), memory["used_memory"] / most if most else 0.0
+
     def server(self) -> dict[str, Any]:
         """What Redis says of itself: INFO, as redis-py reads it."""
         with available():
@@ -296,6 +420,11 @@ class JobStore:
         with available():
             return self._scripts[script](keys=keys, args=args)
 
+    @property
+    def lease_micros(self) -> int:
+        """How long a lease lasts, in Redis's unit."""
+        return int(self._settings.lease * 1e6)
+
     def _channel(self, owner: str) -> tuple[str, int]:
         return KEYS.channel_prefix(owner), self._settings.stream_length
 
@@ -312,15 +441,14 @@ class JobStore:
             found = pipe.execute()
         return [self._record(i, fields) for i, fields in zip(job_ids, found, strict=True) if "status" in fields]
 
-    def _owner_of(self, job_id: str) -> str:
-        return self._owner_and_type_of(job_id)[0]
-
-    def _owner_and_type_of(self, job_id: str) -> tuple[str, str]:
+    def _place_of(self, job_id: str) -> Place:
         with available():
-            owner, job_type = self.client.hmget(KEYS.record(job_id), "owner", "type")
+            owner, job_type, queue, priority = self.client.hmget(
+                KEYS.record(job_id), "owner", "type", "queue", "priority"
+            )
         if owner is None or job_type is None:
             raise JobNotFound(job_id)
-        return owner, job_type
+        return Place(owner, job_type, queue, int(priority))
 
 
 @contextmanager

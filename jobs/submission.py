@@ -30,6 +30,8 @@ class Submission:
     queue: str
     max_attempts: int
     priority: int = USUAL
+    delay: float = 0.0
+    """Seconds from now before which it must not run."""
     tags: Mapping[str, str] = field(default_factory=dict)
     traceparent: str = field(default_factory=new_traceparent)
     chosen_id: str | None = None
@@ -40,8 +42,8 @@ class Submission:
         if not self.id:
             object.__setattr__(self, "id", self.chosen_id or str(uuid4()))
 
-    def record(self, created_at: int) -> Record:
-        """The job as it stands right after it was accepted at ``created_at`` (microseconds)."""
+    def record(self, created_at: int, run_at: int | None) -> Record:
+        """The job as it stands right after it was accepted at ``created_at`` (times in microseconds)."""
         return Record(
             id=self.id,
             type=self.type,
@@ -53,6 +55,7 @@ class Submission:
             queue=self.queue,
             priority=self.priority,
             created_at=created_at,
+            run_at=run_at,
             sequence=1,
             tags_json=self.tags_json,
         )
@@ -66,7 +69,7 @@ class Submission:
         """The same for two submits that ask for the same thing, however long they are willing to wait."""
         if self.chosen_id is None and self.idempotency_key is None:
             return NO_FINGERPRINT
-        asked = [self.type, self.owner, json.loads(self.parameters_json), self.priority, dict(self.tags)]
+        asked = [self.type, self.owner, json.loads(self.parameters_json), self.priority, self.delay, dict(self.tags)]
         if self.idempotency_key is not None:
             asked.append(self.chosen_id)
         return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]

@@ -8,14 +8,16 @@ highest, to 0, and the usual one, 5, lives in the list named like the queue.
 And a lost connection is an error of the connection: kombu 5.7 gives unacknowledged messages back when it closes a
 channel, after the channel has lost its connection, and the AttributeError that follows ends the whole worker.
 
-And a channel keeps one client, and takes no transaction to note a message or to acknowledge it.
+And a channel keeps one client, and keeps nothing in Redis for a job's message that it has fetched: the job has a
+record and a lease, and whoever has neither message nor lease is found by a reconciler. Messages of others are noted in
+``unacked`` as kombu does it, without its transaction.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kombu.transport import redis
+from kombu.transport import redis, virtual
 from redis import Redis
 from redis.exceptions import ConnectionError
 
@@ -28,13 +30,51 @@ def kombu_priority(priority: int) -> int:
     return HIGHEST - priority
 
 
+def our_priority(priority: int) -> int:
+    """kombu's priority as ours."""
+    return HIGHEST - priority
+
+
 def queue_key(queue: str, priority: int) -> str:
     """The Redis list that holds the messages of one queue and one of our priorities."""
     return queue if priority == USUAL else f"{queue}{redis.Channel.sep}{priority}"
 
 
 class QoS(redis.QoS):
-    """Notes what is unacknowledged in one plain round trip, where kombu takes a transaction."""
+    """Keeps the messages of jobs in memory; notes others in one plain round trip, where kombu takes a transaction."""
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        if _is_of_job(message):
+            virtual.QoS.append(self, message, delivery_tag)
+        else:
+            super().append(message, delivery_tag)  # type: ignore[no-untyped-call]
+
+    def ack(self, delivery_tag: str) -> None:
+        if self._of_job(delivery_tag) is not None:
+            virtual.QoS.ack(self, delivery_tag)
+        else:
+            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if self._of_job(delivery_tag) is None:
+            super().reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]
+        else:
+            if requeue:
+                self.restore_by_tag(delivery_tag, leftmost=True)
+            virtual.QoS.ack(self, delivery_tag)
+
+    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
+        message = self._of_job(tag)
+        if message is None:
+            super().restore_by_tag(tag, client, leftmost)  # type: ignore[no-untyped-call]
+            return
+        told = message.delivery_info
+        with self.channel.conn_or_acquire(client) as connected:
+            self.channel._do_restore_message(message._raw, told["exchange"], told["routing_key"], connected, leftmost)
+
+    def _of_job(self, delivery_tag: str) -> Any:
+        message = self._delivered.get(delivery_tag)
+        return message if message is not None and _is_of_job(message) else None
 
     @contextmanager
     def pipe_or_acquire(self, pipe: Any = None, client: Any = None) -> Iterator[Any]:
@@ -43,6 +83,11 @@ class QoS(redis.QoS):
         else:
             with self.channel.conn_or_acquire(client) as connected:
                 yield connected.pipeline(transaction=False)
+
+
+def _is_of_job(message: Any) -> bool:
+    """Only the messages that ``queue.py`` builds name an owner."""
+    return "owner" in message.headers
 
 
 class Channel(redis.Channel):

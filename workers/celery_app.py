@@ -11,7 +11,11 @@ from jobs.celery_app import JobsCelery, create_celery
 from jobs.errors import SettingsError
 from jobs.settings import Settings
 from workers.announcer import Announcer
+from workers.heartbeat import Heartbeat
 from workers.job_type import JobType
+from workers.memory import MemoryLimit
+from workers.reconciler import Reconciler
+from workers.shutdown import Shutdown
 from workers.task import JobTask
 
 SHIPPED = ("workers.demo", "workers.csv_profile")
@@ -29,9 +33,12 @@ def create_worker_app(settings: Settings) -> JobsCelery:
         register(app, job_type)
     queues = sorted({"default", *(job_type.queue for job_type in types)})
     app.conf.task_queues = [Queue(name, routing_key=name) for name in queues]
-    announcer = Announcer(app, types)
-    signals.worker_ready.connect(announcer.start, weak=False)
-    signals.worker_shutting_down.connect(announcer.stop, weak=False)
+    announcer, reconciler, heartbeat = Announcer(app, types), Reconciler(app), Heartbeat(app)
+    for start in (announcer.start, reconciler.start, heartbeat.start):
+        signals.worker_ready.connect(start, weak=False)
+    for stop in (announcer.stop, reconciler.stop, Shutdown(app).begin):
+        signals.worker_shutting_down.connect(stop, weak=False)
+    signals.worker_process_init.connect(MemoryLimit(settings.max_memory).apply, weak=False)
     return app
 
 

@@ -1,7 +1,9 @@
-"""Job types for trying things out: a delay, a failure, nothing at all."""
+"""Job types for trying things out: a delay, a failure, every way to break a process, nothing at all."""
 
 import math
+import os
 import random
+import signal
 import sys
 import time
 from typing import Any
@@ -12,6 +14,7 @@ from jobs.errors import JobError
 from workers.job import Job
 from workers.job_type import job
 
+MEMORY_STEP = 16 * 1024 * 1024
 STEP = 0.5
 """Seconds between two reports of a delay; a shorter delay reports nothing."""
 
@@ -58,6 +61,27 @@ def random_delay(job: Job, seconds: float | None = None) -> dict[str, float]:
 def fail(job: Job, message: str = FAIL_MESSAGE, retryable: bool = False) -> None:
     """Fail with the given message."""
     raise JobError(message, retryable=retryable, error_type="demo-failure")
+
+
+@job("demo.crash")
+def crash(job: Job) -> None:
+    """Kill the process that runs it."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@job("demo.hang", time_limit=10)
+def hang(job: Job) -> None:
+    """Never return, and hear nothing; ended by its time limit of 10 seconds."""
+    while True:
+        time.sleep(3600)
+
+
+@job("demo.memory")
+def memory(job: Job) -> None:
+    """Take memory until there is none; ended by JOBS_MAX_MEMORY."""
+    taken = []
+    while True:
+        taken.append(bytearray(MEMORY_STEP))
 
 
 @job("demo.noop", schema=AnyParameters)

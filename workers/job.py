@@ -44,7 +44,7 @@ class RunningJob:
 
     @property
     def id(self) -> str:
-        return self._claim.job_id
+        return self._claim.id
 
     @property
     def owner(self) -> str:

@@ -1,6 +1,7 @@
 """``@job``: how a plain function becomes a job type."""
 
 import inspect
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +11,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema
 
+from jobs.errors import JobError
 from jobs.job_types import JobTypeInfo
 
 
@@ -24,6 +26,11 @@ class JobType:
     time_limit: float | None
     soft_time_limit: float | None
     max_attempts: int
+    autoretry_for: tuple[type[Exception], ...]
+    dont_autoretry_for: tuple[type[Exception], ...]
+    retry_backoff: float
+    retry_backoff_max: float
+    retry_jitter: bool
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
@@ -36,6 +43,19 @@ class JobType:
         """
         loaded: dict[str, Any] = _instance(self.schema).load(parameters)
         return loaded
+
+    def failure(self, error: Exception) -> Exception:
+        """``error`` as the job ends with it; a JobError that is ``retryable`` is worth another attempt."""
+        if isinstance(error, MemoryError):
+            return JobError("The job needed more memory than its process may have.", error_type="memory-limit")
+        if isinstance(error, self.dont_autoretry_for) or not isinstance(error, self.autoretry_for):
+            return error
+        return JobError(str(error) or type(error).__name__, retryable=True, error_type=type(error).__name__)
+
+    def retry_delay(self, attempt: int) -> float:
+        """Seconds between the end of that attempt and the next: doubled each time, and half of it by chance."""
+        delay = min(self.retry_backoff * 2.0 ** min(attempt - 1, 60), self.retry_backoff_max)
+        return random.uniform(delay / 2, delay) if self.retry_jitter else delay  # noqa: S311
 
     def info(self) -> JobTypeInfo:
         """What a worker announces."""
@@ -58,12 +78,22 @@ def job(
     time_limit: float | None = 3900,
     soft_time_limit: float | None = None,
     max_attempts: int = 3,
+    autoretry_for: tuple[type[Exception], ...] = (ConnectionError, TimeoutError),
+    dont_autoretry_for: tuple[type[Exception], ...] = (),
+    retry_backoff: float = 1.0,
+    retry_backoff_max: float = 600.0,
+    retry_jitter: bool = True,
 ) -> Callable[[Callable[..., Any]], JobType]:
     """Make the decorated function a job type.
 
     The function is called with the running job (``workers.job.Job``) and the parameters, loaded by ``schema``, as
     keyword arguments; what it returns is the result. Without a schema the type takes no parameters. Limits are in
     seconds: past the soft one ``SoftTimeLimitExceeded`` is raised in the function, past the hard one its process ends.
+
+    A job runs up to ``max_attempts`` times: again at once when its process died, and after a pause when the function
+    raised ``JobError(..., retryable=True)`` or one of ``autoretry_for`` that is none of ``dont_autoretry_for`` (the
+    names are Celery's). The pause is ``retry_backoff`` seconds, doubled with each attempt up to ``retry_backoff_max``;
+    with ``retry_jitter`` half of it is left to chance.
 
     Raises:
         ValueError: the name or a limit is wrong.
@@ -82,6 +112,11 @@ def job(
             time_limit=time_limit,
             soft_time_limit=soft_time_limit,
             max_attempts=max_attempts,
+            autoretry_for=autoretry_for,
+            dont_autoretry_for=dont_autoretry_for,
+            retry_backoff=retry_backoff,
+            retry_backoff_max=retry_backoff_max,
+            retry_jitter=retry_jitter,
         )
 
     return decorate

@@ -5,13 +5,16 @@ import logging
 from typing import Any, ClassVar
 
 from celery import Task
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, Retry
 from marshmallow import ValidationError
 
 from jobs.errors import InvalidTransition, JobError, JobNotFound, Superseded
-from jobs.store import Claim
+from jobs.store import Claim, Place
+from jobs.transport import our_priority
+from workers.holder import holder
 from workers.job import RunningJob
 from workers.job_type import JobType
+from workers.request import JobRequest
 
 log = logging.getLogger(__name__)
 
@@ -20,29 +23,40 @@ class JobTask(Task):  # type: ignore[misc]
     """Runs one job type. The parameters come from the job's record, with the claim, not from the message."""
 
     abstract = True
+    Request = JobRequest
     track_started = False
     """The claim records the start; Celery need not."""
     job_type: ClassVar[JobType]
 
     def run(self, *_args: Any, **_kwargs: Any) -> Any:
-        """One attempt. What it returns or raises becomes the job's end through the result backend."""
+        """One attempt. What it returns or raises becomes the job's end, or its way back, through the result backend."""
         claim = self._claim()
         self.request.claim = claim
-        log.info("job %s (%s): attempt %d of %d", claim.job_id, claim.type, claim.attempt, claim.max_attempts)
+        log.info("job %s (%s): attempt %d of %d", claim.id, claim.type, claim.attempt, claim.max_attempts)
         try:
             return self.job_type(RunningJob(self.backend.store, claim), **self._load(claim))
         except Superseded as stopped:
-            log.info("job %s: %s", claim.job_id, stopped)
+            log.info("job %s: %s", claim.id, stopped)
             raise Ignore(str(stopped)) from stopped
+        except Exception as error:
+            raise self._ending(claim, self.job_type.failure(error)) from error
 
     def _claim(self) -> Claim:
         job_id = self.request.id
         try:
-            claim: Claim = self.backend.claim(job_id, getattr(self.request, "owner", None))
+            claim: Claim = self.backend.claim(job_id, holder(), self._place())
             return claim
         except (JobNotFound, InvalidTransition) as refused:
             log.warning("job %s is not run: %s", job_id, refused)
             raise Ignore(str(refused)) from refused
+
+    def _place(self) -> Place | None:
+        """Where the message says that the job stands; None when it does not, and the claim has to look."""
+        told, owner = self.request.delivery_info or {}, getattr(self.request, "owner", None)
+        queue, priority = told.get("routing_key"), told.get("priority")
+        if owner is None or queue is None or priority is None:
+            return None
+        return Place(owner, self.name, queue, our_priority(priority))
 
     def _load(self, claim: Claim) -> dict[str, Any]:
         try:
@@ -50,3 +64,12 @@ class JobTask(Task):  # type: ignore[misc]
         except ValidationError as error:
             messages = json.dumps(error.messages, ensure_ascii=False)
             raise JobError(f"The parameters are not valid: {messages}", error_type="invalid-parameters") from error
+
+    def _ending(self, claim: Claim, failure: Exception) -> Exception:
+        """What ends the attempt: the failure, or Celery's Retry where the job may run again."""
+        if not isinstance(failure, JobError) or not failure.retryable or claim.attempt >= claim.max_attempts:
+            return failure
+        self.request.retry_in = self.job_type.retry_delay(claim.attempt)
+        log.info("job %s: %s; again in %.1f s", claim.id, failure, self.request.retry_in)
+        again: Exception = Retry(exc=failure, when=self.request.retry_in)
+        return again

@@ -4,8 +4,8 @@
 -- rfc3339(us)     microseconds as RFC 3339 UTC with milliseconds.
 -- allowed(list, status)  whether `status` is one of the comma-separated statuses in `list`.
 -- emit(job, event, old_status, data)
---     Numbers the event (field `sequence` of the record), appends it to both streams and publishes it.
---     job: {record, stream, owner_stream, channel, length, id, type, owner, status, attempt, traceparent}
+--     Appends an event to both streams and publishes it; the caller has written `sequence` into the record.
+--     job: {stream, owner_stream, channel, length, now, id, type, owner, status, attempt, sequence, traceparent}
 --     data: text of further members of the event's data, each with its leading comma, or ''.
 local function micros()
   local t = redis.call('TIME')
@@ -37,12 +37,11 @@ local function allowed(list, status)
 end
 
 local function emit(job, event, old_status, data)
-  local sequence = redis.call('HINCRBY', job.record, 'sequence', 1)
   local old = old_status and '"' .. old_status .. '"' or 'null'
   local text = table.concat({
-    '{"specversion":"1.0","id":"', job.id, ':', sequence, '","source":"/jobs","type":"job.', event,
-    '","subject":"', job.id, '","time":"', rfc3339(micros()), '","datacontenttype":"application/json","owner":"',
-    job.owner, '","sequence":', sequence, ',"traceparent":"', job.traceparent, '","data":{"job_id":"', job.id,
+    '{"specversion":"1.0","id":"', job.id, ':', job.sequence, '","source":"/jobs","type":"job.', event,
+    '","subject":"', job.id, '","time":"', rfc3339(job.now), '","datacontenttype":"application/json","owner":"',
+    job.owner, '","sequence":', job.sequence, ',"traceparent":"', job.traceparent, '","data":{"job_id":"', job.id,
     '","job_type":"', job.type, '","owner":"', job.owner, '","status":"', job.status, '","old_status":', old,
     ',"attempt":', job.attempt, data, '}}'})
   redis.call('XADD', job.stream, 'MAXLEN', '~', job.length, '*', 'event', text)

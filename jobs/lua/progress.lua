@@ -1,17 +1,21 @@
 -- Record how far a running attempt is; refused when the job has moved on without it.
--- KEYS  1 record  2 stream  3 stream of owner
+-- KEYS  1 record  2 stream  3 stream of owner  4 counts
 -- ARGV  1 id  2 channel prefix  3 stream length  4 attempt  5 progress as JSON ('': only look)
 -- Returns {1}; {0, status, attempt} this attempt is no longer the job's; {-1} no such job.
 -- Publishes `progress`.
-local id, attempt, progress = ARGV[1], tonumber(ARGV[4]), ARGV[5]
-local job = redis.call('HMGET', KEYS[1], 'status', 'attempt', 'type', 'owner', 'traceparent')
+local id, attempt, progress = ARGV[1], ARGV[4], ARGV[5]
+local job = redis.call('HMGET', KEYS[1], 'status', 'attempt', 'type', 'owner', 'traceparent', 'sequence')
 local status = job[1]
 if not status then return {-1} end
-if status ~= 'InProgress' or tonumber(job[2]) ~= attempt then return {0, status, tonumber(job[2])} end
+if status ~= 'InProgress' or job[2] ~= attempt then
+  if job[2] ~= attempt then redis.call('HINCRBY', KEYS[4], 'stale_writes_refused', 1) end
+  return {0, status, tonumber(job[2])}
+end
 if progress == '' then return {1} end
 
-redis.call('HSET', KEYS[1], 'progress', progress)
-emit({record = KEYS[1], stream = KEYS[2], owner_stream = KEYS[3], channel = ARGV[2], length = ARGV[3], id = id,
-  type = job[3], owner = job[4], status = status, attempt = attempt, traceparent = job[5]}, 'progress', status,
-  ',"progress":' .. progress)
+local sequence = job[6] + 1
+redis.call('HSET', KEYS[1], 'progress', progress, 'sequence', sequence)
+emit({stream = KEYS[2], owner_stream = KEYS[3], channel = ARGV[2], length = ARGV[3], now = micros(), id = id,
+  type = job[3], owner = job[4], status = status, attempt = attempt, sequence = sequence, traceparent = job[5]},
+  'progress', status, ',"progress":' .. progress)
 return {1}

@@ -3,12 +3,14 @@
 import base64
 import json
 import re
+from typing import Any
 from uuid import uuid4
 
 from redis import Redis
 
 from jobs.celery_app import JobsCelery
 from jobs.queue import Queue
+from jobs.submission import Submission
 from jobs.transport import queue_key
 
 
@@ -20,13 +22,17 @@ def taken(redis: Redis, key: str) -> dict[str, object]:
     return message
 
 
+def submission(queue: str, **more: Any) -> Submission:
+    given = {"type": "t", "owner": "me", "parameters_json": "{}", "max_attempts": 1, "queue": queue, **more}
+    return Submission(**given)
+
+
 def test_our_message_is_what_celery_itself_would_send(celery: JobsCelery, redis: Redis) -> None:
     queue, job_id = f"contract-{uuid4().hex[:8]}", str(uuid4())
     celery.send_task("t", task_id=job_id, queue=queue, headers={"owner": "me"}, ignore_result=False)
     theirs = taken(redis, queue)
-    message = Queue(celery).message(job_id, "t", "me", "{}", queue, 5)
-    assert message.key == queue
-    redis.lpush(message.key, message.text)
+    assert queue_key(queue, 5) == queue
+    redis.lpush(queue, Queue(celery).message(submission(queue, id=job_id)))
     ours = taken(redis, queue)
     tags = [m["properties"].pop("delivery_tag") for m in (ours, theirs)]  # type: ignore[attr-defined]
     assert all(re.fullmatch(r"[0-9a-f-]{36}", tag) for tag in tags)
@@ -54,8 +60,8 @@ def test_a_job_of_priority_9_overtakes_those_that_wait(service: object, celery: 
     queue = f"contract-{uuid4().hex[:8]}"
     builder = Queue(celery)
     for priority in (5, 5, 1, 9, 7):
-        message = builder.message(str(uuid4()), f"p{priority}", "me", "{}", queue, priority)
-        redis.lpush(message.key, message.text)
+        job = submission(queue, type=f"p{priority}", priority=priority)
+        redis.lpush(queue_key(queue, priority), builder.message(job))
     order = []
     with celery.connection_for_read() as connection, connection.SimpleQueue(queue) as simple:
         for _ in range(5):

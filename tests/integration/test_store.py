@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from jobs.errors import InvalidTransition, JobCancelled, JobNotFound, StaleAttem
 from jobs.events import Event
 from jobs.keys import KEYS
 from jobs.status import TRANSITIONS, Status
-from jobs.store import Claim, JobStore
+from jobs.store import JobStore
 from jobs.submission import Submission
 
 
@@ -103,7 +104,7 @@ def test_both_streams_and_the_channel_carry_the_same_event(store: JobStore) -> N
 def test_a_stale_attempt_writes_nothing(store: JobStore) -> None:
     job_id = submitted(store)
     claim = store.claim(job_id)
-    stale = Claim(job_id, claim.attempt - 1, claim.parameters_json, claim.type, claim.owner, claim.max_attempts)
+    stale = replace(claim, attempt=claim.attempt - 1)
     before = store.get(job_id)
     with pytest.raises(StaleAttempt):
         store.progress(stale, "{}")
@@ -116,11 +117,11 @@ def test_a_stale_attempt_writes_nothing(store: JobStore) -> None:
 
 def test_a_cancelled_attempt_is_told_so(store: JobStore) -> None:
     claim = store.claim(submitted(store))
-    store.cancel(claim.job_id)
+    store.cancel(claim.id)
     with pytest.raises(JobCancelled):
         store.progress(claim)
     with pytest.raises(InvalidTransition):
-        store.complete(claim.job_id, "1", claim)
+        store.complete(claim.id, "1", claim)
 
 
 def test_what_is_not_there_is_not_made_by_a_late_write(store: JobStore) -> None:

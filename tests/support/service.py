@@ -56,7 +56,7 @@ class Service:
         return self.session.get(self.url + path, timeout=70, **kwargs)
 
     def post(self, path: str, body: Any = None, **kwargs: Any) -> requests.Response:
-        data = body if isinstance(body, bytes) else json.dumps(body)
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body)
         headers = {**JSON, **kwargs.pop("headers", {})}
         return self.session.post(self.url + path, data=data, headers=headers, timeout=70, **kwargs)
 

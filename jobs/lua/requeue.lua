@@ -1,0 +1,43 @@
+-- Put a job back to New, to be run again: now, or after a delay.
+-- KEYS  1 record  2 index of the status it has  3 index of New  4 stream  5 stream of owner  6 queue
+--       7 who waits in it  8 scheduled  9 leases  10 counts
+-- ARGV  1 id  2 channel prefix  3 stream length  4 statuses it may come from  5 attempt it must have
+--       6 holder it must have ('': whoever)  7 'expired': only when its lease is over, or ''
+--       8 delay in microseconds  9 message  10 error as JSON ('': none to tell)  11 attempts it may have from now on
+--       12 lease in microseconds: the message counts as held for so long
+-- Returns {1}; {2} its attempts are used up; {0, status, attempt} refused; {-1} no such job.
+-- Publishes `updated`.
+local id, holder, delay, err, most = ARGV[1], ARGV[6], tonumber(ARGV[8]), ARGV[10], tonumber(ARGV[11])
+local job = redis.call('HMGET', KEYS[1], 'status', 'attempt', 'type', 'owner', 'traceparent', 'created_at',
+  'sequence', 'holder')
+local status, now = job[1], micros()
+if not status then return {-1} end
+local stale = ARGV[5] ~= job[2] or (holder ~= '' and holder ~= job[8])
+local lease = ARGV[7] ~= '' and redis.call('ZSCORE', KEYS[9], id)
+if stale or not allowed(ARGV[4], status) or (lease and tonumber(lease) > now) then
+  if stale then redis.call('HINCRBY', KEYS[10], 'stale_writes_refused', 1) end
+  return {0, status, tonumber(job[2])}
+end
+if tonumber(job[2]) >= most then return {2} end
+
+local sequence = job[7] + 1
+redis.call('PERSIST', KEYS[1])
+redis.call('HSET', KEYS[1], 'status', 'New', 'max_attempts', most, 'sequence', sequence)
+redis.call('HDEL', KEYS[1], 'holder', 'started_at', 'finished_at', 'result', 'progress', 'force', 'run_at',
+  err == '' and 'error' or 'run_at')
+redis.call('ZREM', KEYS[2], id)
+redis.call('ZADD', KEYS[3], job[6], id)
+if err ~= '' then redis.call('HSET', KEYS[1], 'error', err) end
+if delay > 0 then
+  redis.call('HSET', KEYS[1], 'run_at', whole(now + delay))
+  redis.call('ZADD', KEYS[8], whole(now + delay), id)
+  redis.call('ZREM', KEYS[9], id)
+else
+  redis.call('RPUSH', KEYS[6], ARGV[9])
+  redis.call('ZADD', KEYS[7], job[6], id)
+  redis.call('ZADD', KEYS[9], whole(now + ARGV[12]), id)
+end
+emit({stream = KEYS[4], owner_stream = KEYS[5], channel = ARGV[2], length = ARGV[3], now = now, id = id, type = job[3],
+  owner = job[4], status = 'New', attempt = job[2], sequence = sequence, traceparent = job[5]}, 'updated', status,
+  err == '' and '' or ',"error":' .. err)
+return {1}

@@ -1,0 +1,55 @@
+-- See what needs a reconciler's hand. One worker leads; for the others there is nothing to do.
+-- KEYS  1 lock  2 leases  3 scheduled  4 index of InProgress  5.. pairs: a queue, who waits in it
+-- ARGV  1 token of the worker  2 how long it leads, in ms  3 most ids of each kind
+--       4 lease in microseconds: a pause of half of it means that Redis was away, and everybody gets one more
+--       5 how many messages at the head of a queue are looked at
+-- Returns {} to a worker that does not lead; else {ids with an expired lease, ids whose time has come,
+-- {id, since, key that says so, id, since, key ...} of jobs whose message is gone}.
+local token, most, lease, window = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local lock, now = redis.call('GET', KEYS[1]), micros()
+local leader, seen, resume = string.match(lock or '', '^(%S+) (%d+) (%d+)$')
+if leader and leader ~= token and now - seen < ARGV[2] * 1000 then return {} end
+resume = tonumber(resume or 0)
+if not seen or now - seen > lease / 2 then resume = now + lease end
+redis.call('SET', KEYS[1], token .. ' ' .. whole(now) .. ' ' .. whole(resume))
+
+local expired, gone = {}, {}
+local due = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', whole(now), 'LIMIT', 0, most)
+if now < resume then return {expired, due, gone} end
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', whole(now), 'LIMIT', 0, most)) do
+  if redis.call('ZSCORE', KEYS[4], id) then
+    expired[#expired + 1] = id
+  else
+    redis.call('ZREM', KEYS[2], id)
+  end
+end
+
+-- messages leave a queue in the order in which jobs began to wait: who waits for longer than the one at the head,
+-- and is held by no worker, has no message
+local function id_of(message)
+  return string.match(message, '"id": "([%x-]+)"')
+end
+for i = 5, #KEYS, 2 do
+  local queue, waiting, before = KEYS[i], KEYS[i + 1], now - lease
+  local head = redis.call('LINDEX', queue, -1)
+  if head then
+    local since = redis.call('ZSCORE', waiting, id_of(head) or '')
+    before = since and math.min(before, since - 1) or before
+  end
+  local there
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', waiting, '-inf', whole(before), 'LIMIT', 0, most)) do
+    local held_until = redis.call('ZSCORE', KEYS[2], id)
+    if not held_until or tonumber(held_until) < now then
+      if not there then
+        there = {}
+        for _, message in ipairs(redis.call('LRANGE', queue, -window, -1)) do there[id_of(message) or ''] = true end
+      end
+      if not there[id] then
+        gone[#gone + 1] = id
+        gone[#gone + 1] = redis.call('ZSCORE', waiting, id)
+        gone[#gone + 1] = waiting
+      end
+    end
+  end
+end
+return {expired, due, gone}

@@ -1,0 +1,28 @@
+-- Remove what is left of jobs whose time is over: index entries, and old events.
+-- KEYS  1 expiry  2 index  3 stream  4 prefix of the records  5 prefix of the owners' indexes  6 of the types'
+--       7 of the statuses'  8 of the tags'  9 of the owners' streams
+-- ARGV  1 most jobs  2 microseconds an event is kept
+-- Returns how many jobs were swept.
+local now = micros()
+local before = whole((now - ARGV[2]) / 1000) .. '-0'
+local swept = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', whole(now), 'LIMIT', 0, tonumber(ARGV[1]))
+for _, entry in ipairs(swept) do
+  local id, owner, type, status, tags = unpack(cjson.decode(entry))
+  redis.call('ZREM', KEYS[1], entry)
+  if redis.call('EXISTS', KEYS[4] .. id) == 0 then  -- else it was run again since
+    redis.call('ZREM', KEYS[2], id)
+    redis.call('ZREM', KEYS[5] .. owner, id)
+    redis.call('ZREM', KEYS[6] .. type, id)
+    redis.call('ZREM', KEYS[7] .. status, id)
+    for name, value in pairs(cjson.decode(tags)) do redis.call('ZREM', KEYS[8] .. name .. '=' .. value, id) end
+  end
+  local events = KEYS[9] .. owner
+  if redis.call('EXISTS', events) == 1 then
+    redis.call('XTRIM', events, 'MINID', before)
+    if redis.call('XLEN', events) == 0 and #redis.call('XINFO', 'GROUPS', events) == 0 then
+      redis.call('DEL', events)
+    end
+  end
+end
+if #swept > 0 then redis.call('XTRIM', KEYS[3], 'MINID', '~', before) end
+return #swept

@@ -1,0 +1,147 @@
+"""What is done for jobs that nobody works on: their process died, their message is gone, or their time has come."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+
+from jobs.errors import AttemptsUsedUp, InvalidTransition, JobNotFound
+from jobs.failure import WORKER_LOST
+from jobs.keys import KEYS
+from jobs.queue import Queue
+from jobs.record import Record
+from jobs.status import RERUN_FROM, Status
+from jobs.store import JobStore
+from jobs.transport import HIGHEST, queue_key
+
+log = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 200
+"""Jobs of each kind that one survey names; the next one goes on with the rest."""
+WINDOW = 1000
+"""Messages at the head of a queue that a survey reads, once somebody there seems to have none."""
+LEADS_FOR_LEASES = 3
+"""A leader that is silent for a third of a lease is replaced."""
+
+
+class Recovery:
+    """Every move that puts a job back into its queue."""
+
+    def __init__(self, store: JobStore, queue: Queue) -> None:
+        self._store, self._queue = store, queue
+
+    # --- one job
+
+    def retry(self, record: Record, max_attempts: int) -> None:
+        """Run a Failed or Cancelled job again, because a person asks for it.
+
+        Raises:
+            JobNotFound, InvalidTransition.
+        """
+        self._store.requeue(
+            record,
+            self._queue.message(record),
+            sources=RERUN_FROM,
+            max_attempts=record.attempt + max_attempts,
+        )
+
+    def attempt_lost(self, job_id: str, holder: str, error_json: str = WORKER_LOST) -> None:
+        """The process ``holder`` has died: what it ran goes back to the queue, or is Failed after its last attempt."""
+        record = self._found(job_id)
+        if record is not None and record.status is Status.IN_PROGRESS and record.holder == holder:
+            self._give_up(record, error_json, holder=holder)
+
+    def give_back(self, job_id: str, holder: str) -> None:
+        """The process ``holder`` is about to be ended: its job goes back to the queue and loses no attempt by it."""
+        record = self._found(job_id)
+        if record is not None and record.status is Status.IN_PROGRESS and record.holder == holder:
+            message, more = self._queue.message(record), record.max_attempts + 1
+            with suppress(InvalidTransition, JobNotFound):
+                self._store.requeue(record, message, holder=holder, max_attempts=more)
+                log.info("job %s goes back to the queue", job_id)
+
+    def _found(self, job_id: str) -> Record | None:
+        try:
+            return self._store.get(job_id)
+        except JobNotFound:
+            return None
+
+    def _give_up(self, record: Record, error_json: str, *, holder: str = "", only_expired: bool = False) -> None:
+        message = self._queue.message(record)
+        try:
+            self._store.requeue(record, message, holder=holder, only_expired=only_expired, error_json=error_json)
+            log.warning("job %s: attempt %d was lost; it runs again", record.id, record.attempt)
+        except AttemptsUsedUp:
+            with suppress(InvalidTransition, JobNotFound):
+                self._store.fail(record.id, error_json, record, holder)
+                log.warning("job %s: attempt %d was lost, its last: Failed", record.id, record.attempt)
+        except (InvalidTransition, JobNotFound):
+            log.info("job %s: attempt %d ended after all", record.id, record.attempt)
+
+    # --- all jobs
+
+    def renew(self, held: Mapping[str, str]) -> dict[str, bool]:
+        """Renew the leases of jobs by id and holder; a holder of '' has fetched the job and not started it.
+
+        Returns those that have a holder and are no longer its own, and whether its process is to be ended.
+        """
+        lost: dict[str, bool] = {}
+        pairs = list(held.items())
+        for start in range(0, len(pairs), MOST_AT_ONCE):
+            some = pairs[start : start + MOST_AT_ONCE]
+            keys = [KEYS.leases, *(KEYS.record(job_id) for job_id, _ in some)]
+            arguments = [self._store.lease_micros, *(part for pair in some for part in pair)]
+            reply = self._store.call("renew", keys, arguments)
+            lost |= {job_id: force == "force" for job_id, force in zip(reply[::2], reply[1::2], strict=True)}
+        return lost
+
+    def reconcile(self, token: str, queues: Iterable[str]) -> bool:
+        """Look once over all jobs, and help those that need it; whether it was on us to do so.
+
+        ``token`` names this worker: one leads, until it is silent for a third of a lease.
+        """
+        lists = [queue_key(queue, priority) for queue in queues for priority in range(HIGHEST + 1)]
+        keys = [KEYS.reconciler, KEYS.leases, KEYS.scheduled, KEYS.index_of_status(Status.IN_PROGRESS)]
+        lease = self._store.lease_micros
+        reply = self._store.call(
+            "survey",
+            [*keys, *(key for name in lists for key in (name, KEYS.waiting(name)))],
+            [token, lease // 1000 // LEADS_FOR_LEASES, MOST_AT_ONCE, lease, WINDOW],
+        )
+        if not reply:
+            return False
+        expired, due, gone = reply
+        for record in self._store.records(expired):
+            self._give_up(record, WORKER_LOST, only_expired=True)
+        self._enqueue(dict.fromkeys(due, ("", KEYS.scheduled)), "its time has come")
+        ids, since, where = gone[::3], gone[1::3], gone[2::3]
+        self._enqueue(dict(zip(ids, zip(since, where, strict=True), strict=True)), "its message was gone")
+        return True
+
+    def _enqueue(self, jobs: Mapping[str, tuple[str, str]], why: str) -> None:
+        """``jobs``: since when each waits ('' for a scheduled one), and the key that says so."""
+        records = {record.id: record for record in self._store.records(list(jobs))}
+        for job_id, (since, where) in jobs.items():
+            record = records.get(job_id)
+            if record is None:
+                self._store.client.zrem(where, job_id)
+                continue
+            name = queue_key(record.queue, record.priority)
+            keys = [KEYS.record(job_id), name, KEYS.waiting(name), KEYS.scheduled, KEYS.leases]
+            arguments = [job_id, self._queue.message(record), since, self._store.lease_micros]
+            if self._store.call("enqueue", keys, arguments):
+                log.info("job %s: enqueued, %s", job_id, why)
+
+    def sweep(self, retention: float) -> int:
+        """Remove what is left of jobs whose time is over; how many were."""
+        keys = [
+            KEYS.expiry,
+            KEYS.index,
+            KEYS.stream,
+            KEYS.record(""),
+            KEYS.index_of_owner(""),
+            KEYS.index_of_type(""),
+            KEYS.index_of_status(""),
+            KEYS.index_of_tag_prefix,
+            KEYS.stream_of(""),
+        ]
+        return int(self._store.call("sweep", keys, [MOST_AT_ONCE, int(retention * 1e6)]))

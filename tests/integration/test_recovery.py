@@ -1,0 +1,231 @@
+"""Jobs whose worker, process or message is gone: they run again, and end once."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+import pytest
+from redis import Redis
+from support.eventually import eventually
+from support.service import Service
+
+from jobs.events import Event
+from jobs.keys import KEYS
+from launch.redis_server import RedisServer
+
+LEASE = 2.0
+RECOVERED_WITHIN = 10.0
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One that tests may kill workers on, and that no other worker uses."""
+    with RedisServer(tmp_path_factory.mktemp("recovery-redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def site(own_server: RedisServer, tmp_path: Path) -> Iterator[Service]:
+    running = Service(tmp_path, own_server, JOBS_LEASE=str(LEASE))
+    try:
+        yield running.start()
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def redis(own_server: RedisServer) -> Iterator[Redis]:
+    with Redis.from_url(own_server.url, decode_responses=True) as client:
+        yield client
+
+
+def submit(site: Service, job_type: str, **body: Any) -> str:
+    answer = site.submit(job_type, **body)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def running(site: Service, job_id: str) -> dict[str, Any]:
+    return eventually(lambda: (d := site.get(f"/jobs/{job_id}").json())["status"] == "InProgress" and d)
+
+
+def events_of(redis: Redis, job_id: str) -> list[Event]:
+    events = [Event.from_json(fields["event"]) for _, fields in redis.xrange(KEYS.stream)]
+    return [event for event in events if event.job_id == job_id]
+
+
+def test_a_job_whose_worker_is_killed_runs_again_on_another(site: Service, redis: Redis) -> None:
+    job_id = submit(site, "demo.random_delay", parameters={"seconds": 1.5})
+    running(site, job_id)
+    site.workers[0].kill()
+    site.start_worker()
+    done = site.finished(job_id, within=LEASE + RECOVERED_WITHIN)
+    assert (done["status"], done["attempt"]) == ("Completed", 2)
+    assert [e.name for e in events_of(redis, job_id) if e.name != "progress"] == [
+        *("created", "updated", "updated", "updated", "completed")
+    ]
+    assert redis.zcard(KEYS.leases) == 0
+
+
+def test_a_job_whose_process_is_killed_runs_again_at_once(site: Service, redis: Redis) -> None:
+    job_id = submit(site, "demo.random_delay", parameters={"seconds": 1.5})
+    running(site, job_id)
+    _, pid = str(redis.hget(KEYS.record(job_id), "holder")).split("/")
+    os.kill(int(pid), signal.SIGKILL)
+    began = time.monotonic()
+    done = site.finished(job_id)
+    assert (done["status"], done["attempt"]) == ("Completed", 2)
+    assert time.monotonic() - began < 1.5 + LEASE
+
+
+def test_a_job_that_kills_its_process_is_failed_after_its_attempts(site: Service) -> None:
+    good = [submit(site, "demo.noop", parameters={"n": n}) for n in range(10)]
+    job_id = submit(site, "demo.crash")
+    good += [submit(site, "demo.noop", parameters={"n": n}) for n in range(10)]
+    done = site.finished(job_id, within=30)
+    assert (done["status"], done["attempt"], done["error"]["type"]) == ("Failed", 3, "worker-lost")
+    assert "SIGKILL" in done["error"]["message"]
+    assert {site.finished(each)["status"] for each in good} == {"Completed"}
+
+
+def test_a_job_whose_message_is_gone_gets_another(site: Service, redis: Redis) -> None:
+    site.workers[0].stop()
+    lost, kept = submit(site, "demo.noop"), submit(site, "demo.noop")
+    assert redis.rpop("default")  # as a worker that is killed right after it has taken it
+    assert redis.llen("default") == 1
+    site.start_worker()
+    assert site.finished(kept)["status"] == "Completed"
+    assert site.finished(lost, within=LEASE + RECOVERED_WITHIN)["attempt"] == 1
+
+
+def test_a_long_queue_is_not_taken_for_lost_messages(site: Service, redis: Redis) -> None:
+    ids = [submit(site, "demo.random_delay", parameters={"seconds": 0.05}) for _ in range(400)]
+    for job_id in ids:
+        assert site.finished(job_id, within=60)["attempt"] == 1
+    assert "enqueued" not in site.workers[-1].text
+
+
+def test_a_stopped_worker_writes_nothing_after_its_lease(site: Service, redis: Redis) -> None:
+    first = site.workers[0]
+    job_id = submit(site, "demo.random_delay", parameters={"seconds": 1.0})
+    running(site, job_id)
+    group = psutil.Process(first.popen.pid)
+    everyone = [group, *group.children(recursive=True)]
+    for process in everyone:
+        process.suspend()
+    site.start_worker()
+    done = site.finished(job_id, within=3 * LEASE + RECOVERED_WITHIN)
+    assert (done["status"], done["attempt"]) == ("Completed", 2)
+    for process in everyone:
+        process.resume()
+    eventually(lambda: int(redis.hget(KEYS.counts, "stale_writes_refused") or 0) >= 1)
+    after = site.get(f"/jobs/{job_id}").json()
+    assert after == done
+    assert [e.name for e in events_of(redis, job_id)].count("completed") == 1
+
+
+def test_a_delayed_job_runs_when_its_time_has_come(site: Service) -> None:
+    began = time.time()
+    answer = site.submit("demo.noop", delay=1.5).json()
+    assert answer["status"] == "New"
+    assert answer["run_at"] > answer["created_at"]
+    done = site.finished(answer["id"])
+    assert time.time() - began >= 1.5
+    assert (done["status"], done["run_at"]) == ("Completed", None)
+
+
+def test_a_delay_of_days_waits_in_our_index_only(site: Service, redis: Redis) -> None:
+    job_id = submit(site, "demo.noop", delay=5 * 86_400)
+    assert redis.zscore(KEYS.scheduled, job_id)
+    assert redis.llen("default") == 0
+    assert site.post(f"/jobs/{job_id}/cancel").status_code == 200
+    assert redis.zscore(KEYS.scheduled, job_id) is None
+
+
+def test_a_retryable_failure_runs_again_after_a_pause(site: Service, redis: Redis) -> None:
+    job_id = submit(site, "demo.fail", parameters={"retryable": True})
+    waiting = eventually(lambda: (d := site.get(f"/jobs/{job_id}").json())["run_at"] and d)
+    assert (waiting["status"], waiting["attempt"], waiting["error"]["type"]) == ("New", 1, "demo-failure")
+    done = site.finished(job_id, within=20)
+    assert (done["status"], done["attempt"], done["error"]["retryable"]) == ("Failed", 3, True)
+    assert [e.sequence for e in events_of(redis, job_id)] == list(range(1, 8))
+
+
+def test_a_failed_job_runs_again_when_somebody_asks(site: Service, redis: Redis) -> None:
+    job_id = submit(site, "demo.fail")
+    assert site.finished(job_id)["status"] == "Failed"
+    answer = site.post(f"/jobs/{job_id}/retry")
+    assert (answer.status_code, answer.json()["status"]) == (202, "New")
+    assert answer.headers["Location"].endswith(job_id)
+    done = site.finished(job_id)
+    assert (done["status"], done["attempt"]) == ("Failed", 2)
+    completed = submit(site, "demo.noop")
+    site.finished(completed)
+    assert site.post(f"/jobs/{completed}/retry").status_code == 409
+    assert site.post(f"/jobs/{uuid4()}/retry").status_code == 404
+
+
+def test_a_forced_cancel_ends_the_process(site: Service, redis: Redis) -> None:
+    job_id = submit(site, "demo.hang")
+    running(site, job_id)
+    _, pid = str(redis.hget(KEYS.record(job_id), "holder")).split("/")
+    answer = site.post(f"/jobs/{job_id}/cancel", {"force": True})
+    assert (answer.status_code, answer.json()["status"]) == (200, "Cancelled")
+    eventually(lambda: not psutil.pid_exists(int(pid)) or psutil.Process(int(pid)).status() == "zombie", within=3)
+    assert site.finished(submit(site, "demo.noop"))["status"] == "Completed"
+    assert site.get(f"/jobs/{job_id}").json()["status"] == "Cancelled"
+
+
+def test_a_cancelled_job_never_starts_after_a_restart(site: Service) -> None:
+    site.workers[0].stop()
+    job_id = submit(site, "demo.noop")
+    site.post(f"/jobs/{job_id}/cancel")
+    site.start_worker()
+    site.finished(submit(site, "demo.noop"))
+    document = site.get(f"/jobs/{job_id}").json()
+    assert (document["status"], document["attempt"]) == ("Cancelled", 0)
+
+
+def test_memory_and_time_are_limited(own_server: RedisServer, tmp_path: Path) -> None:
+    site = Service(tmp_path, own_server, JOBS_LEASE=str(LEASE), JOBS_MAX_MEMORY=str(400 * 1024 * 1024))
+    try:
+        site.start()
+        hungry, hanging = submit(site, "demo.memory"), submit(site, "demo.hang")
+        assert site.finished(hungry, within=20)["error"]["type"] == "memory-limit"
+        assert site.finished(hanging, within=20)["error"]["type"] == "time-limit"
+    finally:
+        site.stop()
+
+
+def test_a_stopped_worker_gives_its_job_back_after_the_grace(own_server: RedisServer, tmp_path: Path) -> None:
+    site = Service(tmp_path, own_server, JOBS_LEASE=str(LEASE), JOBS_GRACE="1")
+    try:
+        site.start()
+        job_id = submit(site, "demo.random_delay", parameters={"seconds": 4})
+        running(site, job_id)
+        site.start_worker()
+        began = time.monotonic()
+        assert site.workers[0].stop() == 0
+        assert time.monotonic() - began < 4
+        done = site.finished(job_id, within=20)
+        assert (done["status"], done["attempt"], done["max_attempts"]) == ("Completed", 2, 4)
+    finally:
+        site.stop()
+
+
+def test_what_is_left_of_expired_jobs_is_swept(own_server: RedisServer, tmp_path: Path, redis: Redis) -> None:
+    site = Service(tmp_path, own_server, JOBS_LEASE=str(LEASE), JOBS_RETENTION="2")
+    try:
+        site.start()
+        job_id = submit(site, "demo.noop", owner="swept", tags={"a": "b"})
+        assert site.finished(job_id)["expires_at"]
+        eventually(lambda: site.get(f"/jobs/{job_id}").status_code == 404)
+        indexes = [KEYS.index, KEYS.index_of_owner("swept"), KEYS.index_of_tag("a", "b"), KEYS.stream_of("swept")]
+        eventually(lambda: not redis.exists(*indexes[1:]) and redis.zscore(KEYS.index, job_id) is None)
+    finally:
+        site.stop()

@@ -1,0 +1,63 @@
+"""The worker's sign of life: it renews the leases of all that it holds, whatever the job functions are doing."""
+
+import logging
+import threading
+from signal import SIGKILL
+from typing import Any
+
+from jobs.celery_app import JobsCelery
+from jobs.errors import StoreUnavailable
+from workers.request import JobRequest, held
+
+log = logging.getLogger(__name__)
+
+BEATS_A_LEASE = 4
+"""Three may be lost before a job is taken for abandoned."""
+
+
+class Heartbeat:
+    """Runs in a thread of the worker's main process, from the moment it is ready until the process ends."""
+
+    def __init__(self, app: JobsCelery) -> None:
+        self._app = app
+        self._every = app.settings.lease / BEATS_A_LEASE
+        self._told: set[str] = set()
+
+    def start(self, sender: Any, **_: Any) -> None:
+        """``sender`` is Celery's consumer."""
+        threading.Thread(target=self._run, args=(sender,), name="heartbeat", daemon=True).start()
+
+    def _run(self, consumer: Any) -> None:
+        pause = threading.Event()
+        while not pause.wait(self._every):
+            try:
+                self._beat(consumer)
+            except StoreUnavailable as error:
+                log.warning("leases not renewed: %s", error)
+
+    def _beat(self, consumer: Any) -> None:
+        requests = held()
+        lost = self._app.backend.recovery.renew({job_id: request.holder for job_id, request in requests.items()})
+        for job_id in lost.keys() - self._told:
+            if lost[job_id]:
+                log.warning("job %s: cancelled by force; its process is ended", job_id)
+                _end(consumer, requests[job_id])
+            else:
+                log.warning("job %s: this worker's attempt counts no more; it is told at its next progress", job_id)
+        self._told = set(lost)
+
+
+def _end(consumer: Any, request: JobRequest) -> None:
+    """End the process that runs it, from the main thread, which knows whether it still does."""
+
+    def end() -> None:
+        if request in held().values():
+            try:
+                request.terminate(consumer.pool, signal=SIGKILL.name)
+            except NotImplementedError:
+                log.warning("job %s: this pool cannot end a running job", request.id)
+
+    if consumer.hub is None:
+        end()
+    else:
+        consumer.hub.call_soon(end)

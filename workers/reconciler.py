@@ -1,0 +1,57 @@
+"""The healer inside every worker; one of them leads at a time, and any living one takes over."""
+
+import logging
+import threading
+import time
+from typing import Any
+
+from jobs.celery_app import JobsCelery
+from jobs.errors import StoreUnavailable
+from jobs.job_types import JobTypeInfo
+from workers.holder import WORKER
+
+log = logging.getLogger(__name__)
+
+LOOKS_A_LEASE = 12
+QUEUES_EVERY = 5.0
+"""Seconds between two looks at which queues there are."""
+SWEEP_EVERY = 1.0
+
+
+class Reconciler:
+    """Runs in a thread of the worker's main process from the moment it is ready until it is told to stop."""
+
+    def __init__(self, app: JobsCelery) -> None:
+        self._app = app
+        self._every = app.settings.lease / LOOKS_A_LEASE
+        self._stopped = threading.Event()
+        self._queues: set[str] = set()
+        self._queues_at = self._swept_at = -QUEUES_EVERY
+
+    def start(self, **_: Any) -> None:
+        threading.Thread(target=self._run, name="reconciler", daemon=True).start()
+
+    def stop(self, **_: Any) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._every):
+            try:
+                self._look()
+            except StoreUnavailable as error:
+                log.warning("not reconciled: %s", error)
+            except Exception:
+                log.exception("not reconciled")
+
+    def _look(self) -> None:
+        recovery = self._app.backend.recovery
+        if recovery.reconcile(WORKER, self._known_queues()) and time.monotonic() - self._swept_at >= SWEEP_EVERY:
+            recovery.sweep(self._app.settings.retention)
+            self._swept_at = time.monotonic()
+
+    def _known_queues(self) -> set[str]:
+        if time.monotonic() - self._queues_at >= QUEUES_EVERY:
+            texts = self._app.backend.store.announced_types().values()
+            self._queues = {self._app.conf.task_default_queue, *(JobTypeInfo.from_json(text).queue for text in texts)}
+            self._queues_at = time.monotonic()
+        return self._queues
