@@ -15,6 +15,7 @@ from gunicorn.http import errors as http
 from gunicorn.workers.ggevent import GeventWorker
 
 from app.problems import CONTENT_TYPE, problem_bytes
+from jobs.collecting import collect_rarely
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -182,7 +183,9 @@ class Server(BaseApplication):  # type: ignore[misc]
                 self.cfg.set(name, value)
 
     def load(self) -> "WSGIApplication":
-        return self._make()
+        app = self._make()
+        collect_rarely()
+        return app
 
 
 def raise_file_limit() -> None:

@@ -1,7 +1,11 @@
 """Our own connections to Redis: bounded in number, and never silent for long."""
 
+import _socket
+import socket
+
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import ConstantBackoff
+from redis.connection import Connection
 from redis.retry import Retry
 
 MOST_CONNECTIONS = 64
@@ -11,14 +15,37 @@ ANSWER_WITHIN = 1.5
 """Seconds Redis has for one answer before it counts as hung."""
 
 
+class PeekingConnection(Connection):
+    """The pool asks each connection that it hands out whether something came in unasked (then it is a broken one).
+
+    redis-py makes a poll object for that, which under gevent costs as much as the rest of a command; a look at the
+    socket does not.
+    """
+
+    def can_read(self, timeout: float = 0) -> bool:
+        if timeout != 0:
+            return bool(super().can_read(timeout=timeout))
+        connected: socket.socket = self._sock  # type: ignore[assignment]  # a connection that is handed out has one
+        plain = _socket.socket(fileno=connected.fileno())
+        try:
+            plain.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        finally:
+            plain.detach()
+        return True
+
+
 def connect(url: str) -> Redis:
     """A client for many threads or greenlets at once, text in and out.
 
     One reconnect is tried at once; a server that is down is an error within a second, one that hangs within about
     three (``ANSWER_WITHIN`` for each of two tries).
     """
+    plain = {} if url.startswith("rediss:") else {"connection_class": PeekingConnection}
     pool = BlockingConnectionPool.from_url(
         url,
+        **plain,
         max_connections=MOST_CONNECTIONS,
         timeout=CONNECTION_WITHIN,
         socket_timeout=ANSWER_WITHIN,

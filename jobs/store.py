@@ -23,7 +23,7 @@ from jobs.errors import (
 from jobs.events import FINAL_EVENT_OF
 from jobs.keys import KEYS
 from jobs.record import Record
-from jobs.scripts import load
+from jobs.scripts import Scripts
 from jobs.settings import Settings
 from jobs.status import FINAL, Status, sources_of
 from jobs.submission import Accepted, Submission
@@ -71,7 +71,7 @@ class JobStore:
     def __init__(self, client: Redis, settings: Settings) -> None:
         self.client: Any = client  # redis-py's types cannot say that answers are text
         self._settings = settings
-        self._scripts = load(client)
+        self._scripts = Scripts(client)
 
     # --- a job's life
 
@@ -418,7 +418,7 @@ class JobStore:
     def call(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """What the script of that name answers."""
         with available():
-            return self._scripts[script](keys=keys, args=args)
+            return self._scripts.call(script, keys, args)
 
     @property
     def lease_micros(self) -> int:

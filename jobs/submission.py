@@ -17,7 +17,8 @@ NO_FINGERPRINT = "-"
 
 def new_traceparent() -> str:
     """A fresh W3C trace context, for a request that brought none."""
-    return f"00-{token_hex(16)}-{token_hex(8)}-01"
+    both = token_hex(24)
+    return f"00-{both[:32]}-{both[32:]}-01"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from celery import signals
 from kombu.entity import Queue
 
 from jobs.celery_app import JobsCelery, create_celery
+from jobs.collecting import collect_rarely
 from jobs.errors import SettingsError
 from jobs.settings import Settings
 from workers.announcer import Announcer
@@ -38,6 +39,7 @@ def create_worker_app(settings: Settings) -> JobsCelery:
         signals.worker_ready.connect(start, weak=False)
     for stop in (announcer.stop, reconciler.stop, Shutdown(app).begin):
         signals.worker_shutting_down.connect(stop, weak=False)
+    signals.worker_init.connect(lambda **_: collect_rarely(), weak=False)  # before the pool's processes are forked
     signals.worker_process_init.connect(MemoryLimit(settings.max_memory).apply, weak=False)
     return app
 
