@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks import load, table, waiting
-from benchmarks.systems import BenchmarkError, Ours, OursWithoutTaskEvents, Stock
+from benchmarks.systems import BenchmarkError, Ours, OursWithTaskEvents, Stock
 from launch.redis_server import ServerError
 
 
@@ -44,9 +44,9 @@ def _measure(options: argparse.Namespace, command: str) -> str:
         with (
             Stock(directory / "stock") as stock,
             Ours(directory / "ours") as ours,
-            OursWithoutTaskEvents(directory / "quiet") as quiet,
+            OursWithTaskEvents(directory / "telling") as telling,
         ):
-            runs = load.measure((stock, ours, quiet), options.rounds, options.seconds, _tell)
+            runs = load.measure((stock, ours, telling), options.rounds, options.seconds, _tell)
             parts = [table.about(ours.redis_url, command), table.throughput(runs)]
         if options.waiters:
             with Ours(directory / "waiting") as ours:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kombu.transport import redis, virtual
+from kombu.utils.json import dumps
 from redis import Redis
 from redis.exceptions import ConnectionError
 
@@ -103,6 +104,18 @@ class Channel(redis.Channel):
 
     def _q_for_pri(self, queue: str, pri: int) -> str:
         return queue_key(queue, HIGHEST - pri)
+
+    receivers = 0
+    """How many got the last event that this channel published."""
+
+    def _put_fanout(self, exchange: str, message: Any, routing_key: str, **options: Any) -> None:
+        if options.get("_publish_batch") is not None:
+            super()._put_fanout(exchange, message, routing_key, **options)  # type: ignore[no-untyped-call]
+            return
+        payload = dumps(message)
+        topics = self._get_publish_topics(exchange, routing_key)  # type: ignore[no-untyped-call]
+        with self.conn_or_acquire() as client:
+            self.receivers = sum(client.publish(topic, payload) for topic in topics)
 
     def _create_client(self, asynchronous: bool = False) -> Redis:
         """kombu makes a client for every operation, which is a third of what a fetch or an acknowledgement costs."""

@@ -18,6 +18,7 @@ from workers.memory import MemoryLimit
 from workers.reconciler import Reconciler
 from workers.shutdown import Shutdown
 from workers.task import JobTask
+from workers.task_events import TaskEvents
 
 SHIPPED = ("workers.demo", "workers.csv_profile")
 
@@ -34,6 +35,7 @@ def create_worker_app(settings: Settings) -> JobsCelery:
         register(app, job_type)
     queues = sorted({"default", *(job_type.queue for job_type in types)})
     app.conf.task_queues = [Queue(name, routing_key=name) for name in queues]
+    app.steps["consumer"].add(TaskEvents)
     announcer, reconciler, heartbeat = Announcer(app, types), Reconciler(app), Heartbeat(app)
     for start in (announcer.start, reconciler.start, heartbeat.start):
         signals.worker_ready.connect(start, weak=False)
