@@ -33,9 +33,7 @@ _ENOUGH_FILES = 10_240
 _ANSWERS: tuple[tuple[type[Exception], int, str], ...] = (
     (http.LimitRequestLine, 414, "URI Too Long"),
     (http.LimitRequestHeaders, 431, "Request Header Fields Too Large"),
-    (http.UnsupportedTransferCoding, 501, "Not Implemented"),
     (http.ExpectationFailed, 417, "Expectation Failed"),
-    (http.InvalidHTTPVersion, 505, "HTTP Version Not Supported"),
 )
 
 _OUR_FAULT = (http.InvalidResponseHeader, http.InvalidResponseHeaderName)
@@ -60,7 +58,14 @@ class JsonErrorsWorker(GeventWorker):  # type: ignore[misc]
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         super().handle_exit(sig, frame)
+        spawn(self._end_waits)
         spawn(self._end_idle)
+
+    def _end_waits(self) -> None:
+        """Requests that wait for a job are answered now, 202 if it has not ended."""
+        door = getattr(self.wsgi, "extensions", {}).get("front_door")
+        if door is not None:
+            door.backend.end_waits()
 
     def _end_idle(self) -> None:
         """Until the process ends: let go of connections without a request, or a stop would always last ``GRACE``."""

@@ -17,7 +17,15 @@ from celery.backends.redis import RedisBackend
 from celery.exceptions import TaskRevokedError, TimeoutError
 from celery.result import AsyncResult
 
-from jobs.errors import AttemptsUsedUp, InvalidTransition, JobError, JobFailed, JobNotFound, StoreUnavailable
+from jobs.errors import (
+    AttemptsUsedUp,
+    InvalidTransition,
+    JobError,
+    JobFailed,
+    JobNotFound,
+    StoreRefused,
+    StoreUnavailable,
+)
 from jobs.failure import error_of
 from jobs.queue import Queue
 from jobs.record import Record, rfc3339
@@ -66,7 +74,7 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
 
     def exception_safe_to_retry(self, exc: Exception) -> bool:
         """A store that is away comes back: the worker holds its result until then."""
-        return isinstance(exc, StoreUnavailable)
+        return isinstance(exc, StoreUnavailable) and not isinstance(exc, StoreRefused)
 
     def claim(self, job_id: str, holder: str, place: Place | None) -> Claim:
         """Start an attempt, however long the store is away: see :meth:`jobs.store.JobStore.claim`."""
@@ -81,13 +89,15 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
         except JobError as unusable:  # the result cannot be kept, and that is how the job ends
             self._move(task_id, unusable, states.FAILURE, request)
         except JobNotFound:
-            if request is None or not getattr(request, "task", None):
-                log.warning("job %s is unknown: its state %s is not recorded", task_id, state)
+            if not _is_of_plain_task(request):
+                log.warning("job %s has no record: its state %s is not recorded", task_id, state)
                 return
             self._adopt(task_id, request)
             self._move(task_id, result, state, request)
         except InvalidTransition as refused:
             log.warning("job %s: %s not recorded, it is %s", task_id, state, refused.current)
+        except StoreRefused as refused:
+            log.error("job %s: %s not recorded: %s", task_id, state, refused.refusal)
 
     def _move(self, job_id: str, result: Any, state: str, request: Any) -> None:
         claim: Claim | None = getattr(request, "claim", None)
@@ -162,6 +172,10 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
     def waiting(self) -> int:
         return int(self.result_consumer.waiting)
 
+    def end_waits(self) -> None:
+        """Called once, before the process ends: see :meth:`jobs.replies.ReplyConsumer.end_waits`."""
+        self.result_consumer.end_waits()
+
     @property
     def reply_channel(self) -> str:
         return str(self.result_consumer.channel)
@@ -233,6 +247,8 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
         deadline = None if timeout is None else time.monotonic() + timeout
         waiter = self._expected[id(result)]
         while waiter.final is None:
+            if self.result_consumer.ending:
+                return self._read(result.id)
             left = None if deadline is None else deadline - time.monotonic()
             if not waiter.announced and (left is None or left > LOOK_AGAIN_AFTER):
                 waiter.wait(LOOK_AGAIN_AFTER)
@@ -252,6 +268,11 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
             return self.store.get(job_id)
         except (JobNotFound, StoreUnavailable):
             return None
+
+
+def _is_of_plain_task(request: Any) -> bool:
+    """Whether it is one that we have not made ourselves, which has no record before its first transition."""
+    return bool(getattr(request, "task", None)) and getattr(request, "owner", None) is None
 
 
 def meta_of(record: Record) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class Recovery:
         pairs = list(held.items())
         for start in range(0, len(pairs), MOST_AT_ONCE):
             some = pairs[start : start + MOST_AT_ONCE]
-            keys = [KEYS.leases, *(KEYS.record(job_id) for job_id, _ in some)]
+            keys = [KEYS.leases, KEYS.fetched, *(KEYS.record(job_id) for job_id, _ in some)]
             arguments = [self._store.lease_micros, *(part for pair in some for part in pair)]
             reply = self._store.call("renew", keys, arguments)
             lost |= {job_id: force == "force" for job_id, force in zip(reply[::2], reply[1::2], strict=True)}
@@ -100,7 +100,10 @@ class Recovery:
         ``token`` names this worker: one leads, until it is silent for a third of a lease.
         """
         lists = [queue_key(queue, priority) for queue in queues for priority in range(HIGHEST + 1)]
-        keys = [KEYS.reconciler, KEYS.leases, KEYS.scheduled, KEYS.index_of_status(Status.IN_PROGRESS)]
+        keys = [
+            *(KEYS.reconciler, KEYS.leases, KEYS.scheduled),
+            *(KEYS.index_of_status(Status.IN_PROGRESS), KEYS.fetched),
+        ]
         lease = self._store.lease_micros
         reply = self._store.call(
             "survey",
@@ -126,7 +129,7 @@ class Recovery:
                 self._store.client.zrem(where, job_id)
                 continue
             name = queue_key(record.queue, record.priority)
-            keys = [KEYS.record(job_id), name, KEYS.waiting(name), KEYS.scheduled, KEYS.leases]
+            keys = [KEYS.record(job_id), name, KEYS.waiting(name), KEYS.scheduled, KEYS.fetched]
             arguments = [job_id, self._queue.message(record), since, self._store.lease_micros]
             if self._store.call("enqueue", keys, arguments):
                 log.info("job %s: enqueued, %s", job_id, why)

@@ -27,8 +27,9 @@ class PeekingConnection(Connection):
             return bool(super().can_read(timeout=timeout))
         connected: socket.socket = self._sock  # type: ignore[assignment]  # a connection that is handed out has one
         plain = _socket.socket(fileno=connected.fileno())
+        plain.setblocking(False)  # as the connection is, which has a timeout; Celery sets a default one when it ends
         try:
-            plain.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            plain.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return False
         finally:

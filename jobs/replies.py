@@ -62,6 +62,8 @@ class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
         self._waiting = 0
         self._reader: _Reader | None = None
         self._starting = threading.Lock()
+        self.ending = False
+        """Whether the process is about to end: nobody waits any longer."""
 
     @property
     def waiting(self) -> int:
@@ -98,6 +100,12 @@ class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
     def stop(self) -> None:
         if self._reader is not None:
             self._reader.stop()
+
+    def end_waits(self) -> None:
+        """The process is about to end: every wait is over now, whether its job has ended or not."""
+        self.ending = True
+        for job_id in list(self._waiters):
+            self._wake(job_id)
 
     def cancel_for(self, task_id: str) -> None:
         """Nothing to do: there is no subscription of its own for a task."""

@@ -1,12 +1,20 @@
 """The job store: every verb on a job is one atomic step in Redis."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import BusyLoadingError, ConnectionError, OutOfMemoryError, ReadOnlyError, TimeoutError
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,
+)
 
 from jobs.durations import Durations
 from jobs.errors import (
@@ -18,6 +26,7 @@ from jobs.errors import (
     JobNotFound,
     QueueFull,
     StaleAttempt,
+    StoreRefused,
     StoreUnavailable,
 )
 from jobs.events import FINAL_EVENT_OF
@@ -29,7 +38,10 @@ from jobs.status import FINAL, Status, sources_of
 from jobs.submission import Accepted, Submission
 from jobs.transport import queue_key
 
+log = logging.getLogger(__name__)
+
 _FINAL = ",".join(sorted(FINAL))
+_GOES_ON = frozenset(Status) - FINAL
 _SOURCES = {status: ",".join(sorted(sources_of(status))) for status in Status}
 
 
@@ -290,6 +302,7 @@ class JobStore:
             KEYS.scheduled,
             KEYS.leases,
             KEYS.counts,
+            KEYS.fetched,
         ]
         reply = self.call(
             "requeue",
@@ -367,12 +380,12 @@ class JobStore:
         return self._record(job_id, dict(zip(flat[::2], flat[1::2], strict=True)))
 
     def ended(self, job_ids: Sequence[str]) -> list[str]:
-        """Those of the jobs that need not be waited for: final, or gone."""
+        """Those of the jobs that need not be waited for: final, gone, or damaged."""
         with available(), self.client.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
                 pipe.hget(KEYS.record(job_id), "status")
-            statuses = pipe.execute()
-        return [job_id for job_id, status in zip(job_ids, statuses, strict=True) if status is None or status in FINAL]
+            statuses = pipe.execute(raise_on_error=False)
+        return [job_id for job_id, status in zip(job_ids, statuses, strict=True) if status not in _GOES_ON]
 
     def durations(self, job_type: str) -> tuple[Durations, float]:
         """How long jobs of the type have taken, and what Redis's clock says (seconds)."""
@@ -431,15 +444,30 @@ class JobStore:
     def _record(self, job_id: str, fields: Mapping[str, str]) -> Record:
         if "status" not in fields:
             raise JobNotFound(job_id)
-        return Record.from_redis(job_id, fields, self._settings.retention)
+        try:
+            return Record.from_redis(job_id, fields, self._settings.retention)
+        except (KeyError, ValueError) as error:
+            raise StoreRefused(f"the record of job {job_id}: {error!r}") from error
 
     def records(self, job_ids: Sequence[str]) -> list[Record]:
-        """The records that are still there; an expired one leaves its index entries to the sweep."""
+        """The records that are still there and sound; an expired one leaves its index entries to the sweep."""
         with available(), self.client.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
                 pipe.hgetall(KEYS.record(job_id))
-            found = pipe.execute()
-        return [self._record(i, fields) for i, fields in zip(job_ids, found, strict=True) if "status" in fields]
+            found = pipe.execute(raise_on_error=False)
+        return list(self._sound(zip(job_ids, found, strict=True)))
+
+    def _sound(self, found: Iterable[tuple[str, Any]]) -> Iterator[Record]:
+        for job_id, fields in found:
+            try:
+                with available():
+                    if isinstance(fields, Exception):
+                        raise fields
+                    yield self._record(job_id, fields)
+            except StoreRefused as error:
+                log.error("the record of job %s is damaged: %s", job_id, error.refusal)
+            except JobNotFound:
+                continue
 
     def _place_of(self, job_id: str) -> Place:
         with available():
@@ -448,6 +476,8 @@ class JobStore:
             )
         if owner is None or job_type is None:
             raise JobNotFound(job_id)
+        if queue is None or not str(priority).isdecimal():
+            raise StoreRefused(f"the record of job {job_id} has no place in a queue")
         return Place(owner, job_type, queue, int(priority))
 
 
@@ -466,6 +496,12 @@ def available() -> Iterator[None]:
         raise StoreUnavailable("Redis does not answer") from error
     except ConnectionError as error:
         raise StoreUnavailable("no connection to Redis") from error
+    except ResponseError as error:
+        text = str(error)
+        if text.startswith("MISCONF"):
+            raise StoreUnavailable("Redis cannot write to its disk", retry_after=5) from error
+        log.error("Redis refuses: %s", text)
+        raise StoreRefused(text.split(" script: ")[0]) from error
 
 
 def _record_fields(job: Submission, reply_to: str) -> Iterator[str | int]:

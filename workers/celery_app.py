@@ -34,6 +34,7 @@ def create_worker_app(settings: Settings) -> JobsCelery:
     for job_type in types:
         register(app, job_type)
     queues = sorted({"default", *(job_type.queue for job_type in types)})
+    app.conf.worker_consumer = "workers.consumer:Consumer"
     app.conf.task_queues = [Queue(name, routing_key=name) for name in queues]
     app.steps["consumer"].add(TaskEvents)
     announcer, reconciler, heartbeat = Announcer(app, types), Reconciler(app), Heartbeat(app)

@@ -1,7 +1,9 @@
 """The worker's sign of life: it renews the leases of all that it holds, whatever the job functions are doing."""
 
 import logging
+import os
 import threading
+from collections.abc import Callable
 from signal import SIGKILL
 from typing import Any
 
@@ -45,6 +47,8 @@ class Heartbeat:
             else:
                 log.warning("job %s: this worker's attempt counts no more; it is told at its next progress", job_id)
         self._told = set(lost)
+        if any(_has_died(request.worker_pid) for request in requests.values()):
+            _in_main_thread(consumer, consumer.pool.maintain_pool)
 
 
 def _end(consumer: Any, request: JobRequest) -> None:
@@ -57,7 +61,22 @@ def _end(consumer: Any, request: JobRequest) -> None:
             except NotImplementedError:
                 log.warning("job %s: this pool cannot end a running job", request.id)
 
+    _in_main_thread(consumer, end)
+
+
+def _has_died(pid: int | None) -> bool:
+    """Whether a child of ours has ended that the pool has not yet noticed; it looks every five seconds only."""
+    if pid is None or pid == os.getpid():
+        return False
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return False
+
+
+def _in_main_thread(consumer: Any, call: Callable[[], None]) -> None:
+    """The pool belongs to the main thread, where there is an event loop."""
     if consumer.hub is None:
-        end()
+        call()
     else:
-        consumer.hub.call_soon(end)
+        consumer.hub.call_soon(call)

@@ -1,16 +1,48 @@
-"""Celery's request of one job, in a worker's main process: it knows which process runs the job."""
+"""Celery's request of one job, in a worker's main process: it knows which process runs the job, and its message."""
 
 from collections.abc import Iterable
 from typing import Any
 
+from celery.exceptions import Ignore, InvalidTaskError
 from celery.worker import state
 from celery.worker.request import Request
 
 from workers.holder import holder
 
+CALLED_AFTERWARDS = ("callbacks", "errbacks", "chain", "chord")
+
+
+class NotRunnable(Ignore):  # type: ignore[misc]
+    """Raised in the process that was to run a job: its message is to be set aside. Its text is the reason."""
+
 
 class JobRequest(Request):  # type: ignore[misc]
     """What the main process reports of a job (a time limit, a lost process) carries that process's name."""
+
+    def __init__(self, message: Any, **options: Any) -> None:
+        super().__init__(message, **options)
+        why = self._why_not_ours()
+        if why is not None:
+            raise InvalidTaskError(why)
+
+    def _why_not_ours(self) -> str | None:
+        """What our own messages never hold: it all would be done to the job, or in its name, without its record."""
+        arguments, options, embed = self._payload
+        if arguments or options:
+            return f"a job has its parameters in its record, and {self.name} takes no arguments"
+        for name in CALLED_AFTERWARDS:
+            if (embed or {}).get(name) or self.request_dict.get(name):
+                return f"a job calls no others: {name}"
+        if self.eta is not None or self.expires is not None:
+            return "a job has its time in its record: eta or expires"
+        return None
+
+    def on_failure(self, exc_info: Any, **options: Any) -> Any:
+        error = exc_info.exception
+        error = getattr(error, "exc", error)  # billiard's wrapper
+        if isinstance(error, NotRunnable):
+            self.message.channel.set_aside_message(self.message, str(error))
+        return super().on_failure(exc_info, **options)
 
     @property
     def holder(self) -> str:

@@ -8,13 +8,13 @@ from celery import Task
 from celery.exceptions import Ignore, Retry
 from marshmallow import ValidationError
 
-from jobs.errors import InvalidTransition, JobError, JobNotFound, Superseded
+from jobs.errors import InvalidTransition, JobError, JobNotFound, StoreRefused, Superseded
 from jobs.store import Claim, Place
 from jobs.transport import our_priority
 from workers.holder import holder
 from workers.job import RunningJob
 from workers.job_type import JobType
-from workers.request import JobRequest
+from workers.request import JobRequest, NotRunnable
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,9 @@ class JobTask(Task):  # type: ignore[misc]
         try:
             claim: Claim = self.backend.claim(job_id, holder(), self._place())
             return claim
-        except (JobNotFound, InvalidTransition) as refused:
+        except (JobNotFound, StoreRefused) as unusable:
+            raise NotRunnable(f"job {job_id}: {unusable}") from unusable
+        except InvalidTransition as refused:
             log.warning("job %s is not run: %s", job_id, refused)
             raise Ignore(str(refused)) from refused
 

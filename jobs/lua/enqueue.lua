@@ -1,7 +1,7 @@
 -- Put the message of a New job into its queue: its time has come, or its message is gone.
--- KEYS  1 record  2 queue  3 who waits in it  4 scheduled  5 leases
+-- KEYS  1 record  2 queue  3 who waits in it  4 scheduled  5 fetched
 -- ARGV  1 id  2 message  3 when it began to wait, as the survey said ('': it is scheduled)
---       4 lease in microseconds: the message counts as held for so long
+--       4 lease in microseconds: the message counts as fetched for so long
 -- Returns 1; 0 when that is no longer needed.
 local id, since = ARGV[1], ARGV[3]
 if redis.call('HGET', KEYS[1], 'status') ~= 'New' then
@@ -16,6 +16,7 @@ if since == '' then
   redis.call('ZREM', KEYS[4], id)
   redis.call('LPUSH', KEYS[2], ARGV[2])
   redis.call('ZADD', KEYS[3], whole(now), id)
+  redis.call('ZREM', KEYS[5], id)
 else
   if redis.call('ZSCORE', KEYS[3], id) ~= since then return 0 end
   redis.call('RPUSH', KEYS[2], ARGV[2])

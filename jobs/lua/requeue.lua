@@ -1,10 +1,10 @@
 -- Put a job back to New, to be run again: now, or after a delay.
 -- KEYS  1 record  2 index of the status it has  3 index of New  4 stream  5 stream of owner  6 queue
---       7 who waits in it  8 scheduled  9 leases  10 counts
+--       7 who waits in it  8 scheduled  9 leases  10 counts  11 fetched
 -- ARGV  1 id  2 channel prefix  3 stream length  4 statuses it may come from  5 attempt it must have
 --       6 holder it must have ('': whoever)  7 'expired': only when its lease is over, or ''
 --       8 delay in microseconds  9 message  10 error as JSON ('': none to tell)  11 attempts it may have from now on
---       12 lease in microseconds: the message counts as held for so long
+--       12 lease in microseconds: the message counts as fetched for so long
 -- Returns {1}; {2} its attempts are used up; {0, status, attempt} refused; {-1} no such job.
 -- Publishes `updated`.
 local id, holder, delay, err, most = ARGV[1], ARGV[6], tonumber(ARGV[8]), ARGV[10], tonumber(ARGV[11])
@@ -31,12 +31,12 @@ if err ~= '' then redis.call('HSET', KEYS[1], 'error', err) end
 if delay > 0 then
   redis.call('HSET', KEYS[1], 'run_at', whole(now + delay))
   redis.call('ZADD', KEYS[8], whole(now + delay), id)
-  redis.call('ZREM', KEYS[9], id)
 else
   redis.call('RPUSH', KEYS[6], ARGV[9])
   redis.call('ZADD', KEYS[7], job[6], id)
-  redis.call('ZADD', KEYS[9], whole(now + ARGV[12]), id)
+  redis.call('ZADD', KEYS[11], whole(now + ARGV[12]), id)
 end
+redis.call('ZREM', KEYS[9], id)
 emit({stream = KEYS[4], owner_stream = KEYS[5], channel = ARGV[2], length = ARGV[3], now = now, id = id, type = job[3],
   owner = job[4], status = 'New', attempt = job[2], sequence = sequence, traceparent = job[5]}, 'updated', status,
   err == '' and '' or ',"error":' .. err)

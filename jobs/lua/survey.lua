@@ -1,5 +1,5 @@
 -- See what needs a reconciler's hand. One worker leads; for the others there is nothing to do.
--- KEYS  1 lock  2 leases  3 scheduled  4 index of InProgress  5.. pairs: a queue, who waits in it
+-- KEYS  1 lock  2 leases  3 scheduled  4 index of InProgress  5 fetched  6.. pairs: a queue, who waits in it
 -- ARGV  1 token of the worker  2 how long it leads, in ms  3 most ids of each kind
 --       4 lease in microseconds: a pause of half of it means that Redis was away, and everybody gets one more
 --       5 how many messages at the head of a queue are looked at
@@ -24,12 +24,13 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', whole(now), 'LI
   end
 end
 
--- messages leave a queue in the order in which jobs began to wait: who waits for longer than the one at the head,
--- and is held by no worker, has no message
+-- messages leave a queue in the order in which jobs began to wait: who waits for longer than the one at the head, and
+-- is not said to be fetched for half a lease, has no message; a worker that has just taken it says so by then
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', whole(now - 10 * lease))
 local function id_of(message)
   return string.match(message, '"id": "([%x-]+)"')
 end
-for i = 5, #KEYS, 2 do
+for i = 6, #KEYS, 2 do
   local queue, waiting, before = KEYS[i], KEYS[i + 1], now - lease
   local head = redis.call('LINDEX', queue, -1)
   if head then
@@ -38,8 +39,10 @@ for i = 5, #KEYS, 2 do
   end
   local there
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', waiting, '-inf', whole(before), 'LIMIT', 0, most)) do
-    local held_until = redis.call('ZSCORE', KEYS[2], id)
-    if not held_until or tonumber(held_until) < now then
+    local fetched = redis.call('ZSCORE', KEYS[5], id)
+    if not fetched then
+      redis.call('ZADD', KEYS[5], whole(now + lease / 2), id)
+    elseif tonumber(fetched) < now then
       if not there then
         there = {}
         for _, message in ipairs(redis.call('LRANGE', queue, -window, -1)) do there[id_of(message) or ''] = true end

@@ -4,12 +4,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import psutil
 import pytest
+import requests
 from redis import Redis
 from support.eventually import eventually
 from support.service import Service
@@ -227,5 +229,22 @@ def test_what_is_left_of_expired_jobs_is_swept(own_server: RedisServer, tmp_path
         eventually(lambda: site.get(f"/jobs/{job_id}").status_code == 404)
         indexes = [KEYS.index, KEYS.index_of_owner("swept"), KEYS.index_of_tag("a", "b"), KEYS.stream_of("swept")]
         eventually(lambda: not redis.exists(*indexes[1:]) and redis.zscore(KEYS.index, job_id) is None)
+    finally:
+        site.stop()
+
+
+def test_a_web_process_that_is_stopped_answers_those_who_wait(own_server: RedisServer, tmp_path: Path) -> None:
+    site = Service(tmp_path, own_server, JOBS_LEASE=str(LEASE))
+    try:
+        site.start()
+        job = {"type": "demo.random_delay", "parameters": {"seconds": 60}, "owner": "waits", "wait": 30}
+        with ThreadPoolExecutor(20) as pool:
+            answers = [pool.submit(requests.post, f"{site.url}/jobs", json=job, timeout=40) for _ in range(20)]
+            eventually(lambda: len(site.get("/jobs", params={"owner": "waits"}).json()) == 20)
+            began = time.monotonic()
+            assert site.web is not None
+            assert site.web.stop() == 0
+            assert [answer.result().status_code for answer in answers] == [202] * 20
+            assert time.monotonic() - began < 5
     finally:
         site.stop()

@@ -174,8 +174,8 @@ REFUSED = {
     "a 64 KB header": (get(b"/", b"X: " + b"a" * 65_536), 431),
     "a 5 MB header": (get(b"/", b"X: " + b"a" * 5_000_000), 431),
     "200 headers": (get(b"/", *(b"X-%d: 1" % number for number in range(200))), 431),
-    "an unknown transfer coding": (post(b"Transfer-Encoding: magic, chunked"), 501),
-    "an HTTP of the future": (b"GET / HTTP/3.7\r\n" + HOST + b"\r\n", 505),
+    "an unknown transfer coding": (post(b"Transfer-Encoding: magic, chunked"), 400),
+    "an HTTP of the future": (b"GET / HTTP/3.7\r\n" + HOST + b"\r\n", 400),
 }
 
 

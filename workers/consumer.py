@@ -1,0 +1,47 @@
+"""Celery's consumer of a worker, which sets aside what it cannot hand to a task instead of throwing it away."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from celery import signals
+from celery.worker.consumer import Consumer as CeleryConsumer
+
+log = logging.getLogger(__name__)
+
+
+class Consumer(CeleryConsumer):  # type: ignore[misc]
+    """What :mod:`jobs.envelope` lets through and is no task here. A job that has a record is not failed by it."""
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        self._set_aside(message, "it names no task")
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self._set_aside(message, f"no worker of this queue knows the task {message.headers['task'][:200]!r}")
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self._set_aside(message, str(exc), exc)
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        self._set_aside(message, f"its body cannot be read: {exc}", exc)
+
+    def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
+        handle = super().create_task_handler(*args, **options)
+        passed_on = tuple({*self.connection_errors, *self.channel_errors} - {KeyError})
+
+        def guarded(message: Any) -> None:
+            try:
+                handle(message)
+            except passed_on:
+                raise
+            except Exception as error:  # else it ends the worker, and then the next one that gets the message
+                log.exception("message not handled")
+                self._set_aside(message, f"Celery cannot handle it: {error!r}", error)
+
+        return guarded
+
+    def _set_aside(self, message: Any, reason: str, error: Exception | None = None) -> None:
+        message.channel.set_aside_message(message, reason)
+        if not message.acknowledged:
+            message.reject_log_error(log, self.connection_errors)
+        signals.task_rejected.send(sender=self, message=message, exc=error)
