@@ -21,10 +21,13 @@ from launch.supervisor import Supervisor
 from launch.terminal import complain, say
 
 SUBSCRIBERS = 2
+WORKER_GRACE = 5
+"""Seconds that running jobs have after Ctrl-C, unless JOBS_GRACE says so; they are still there at the next start."""
 
 
 def main(environ: Mapping[str, str]) -> int:
     """Run until Ctrl-C. Returns the exit code: 0, 1 if something did not come up, 2 if nothing was started."""
+    environ = {"JOBS_GRACE": str(WORKER_GRACE), **environ}
     try:
         configuration = Configuration.from_environ(environ)
         check_ports(configuration)
@@ -97,7 +100,11 @@ def parts(configuration: Configuration) -> list[Part]:
         Part("microservice-x", [python, "-m", "subscribers.microservice_x"], Show.PREFIXED),
         Part("flower", [python, *flower], grace=3),
         *(
-            Part(name, [python, "-m", "workers", "-n", f"{name}@%h", "-l", "warning"], grace=10)
+            Part(
+                name,
+                [python, "-m", "workers", "-n", f"{name}@%h", "-l", "warning"],
+                grace=configuration.settings.grace + 5,
+            )
             for name in sorted(worker_names(configuration))
         ),
     ]

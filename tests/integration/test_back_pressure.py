@@ -1,0 +1,92 @@
+"""When more cannot be taken: a clear 503, nothing stored, and well again after."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from redis import Redis
+from support.eventually import eventually
+from support.service import Service
+
+from jobs.keys import KEYS
+from jobs.transport import queue_key
+from launch.redis_server import RedisServer
+
+MOST = 5
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path / "redis") as running:
+        yield running
+
+
+@pytest.fixture
+def site(server: RedisServer, tmp_path: Path) -> Iterator[Service]:
+    running = Service(tmp_path, server, JOBS_MAX_QUEUE=str(MOST), JOBS_LEASE="2")
+    try:
+        yield running.start()
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def redis(server: RedisServer) -> Iterator[Redis]:
+    with Redis.from_url(server.url, decode_responses=True) as client:
+        yield client
+
+
+def test_past_the_most_that_may_wait_a_submit_is_refused(site: Service, redis: Redis) -> None:
+    site.workers[0].stop()
+    waiting = [site.submit("demo.noop").json()["id"] for _ in range(MOST)]
+    before = redis.dbsize()
+    refused = site.submit("demo.noop")
+    assert refused.status_code == 503
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert f"{MOST} jobs wait already" in refused.json()["detail"]
+    assert redis.dbsize() == before
+    assert redis.zcard(KEYS.index) == MOST
+    site.start_worker()
+    assert {site.finished(job_id)["status"] for job_id in waiting} == {"Completed"}
+    assert site.submit("demo.noop", wait=5).status_code == 200
+
+
+def test_a_redis_that_is_nearly_full_takes_no_job_and_finishes_those_that_run(site: Service, redis: Redis) -> None:
+    running = site.submit("demo.random_delay", parameters={"seconds": 2}).json()["id"]
+    eventually(lambda: site.get(f"/jobs/{running}").json()["status"] == "InProgress")
+    redis.config_set("maxmemory", int(redis.info("memory")["used_memory"] / 0.9))
+    refused = eventually(lambda: [a for a in [site.submit("demo.noop")] if a.status_code == 503])[0]
+    assert "maxmemory" in refused.json()["detail"]
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert site.finished(running)["status"] == "Completed"
+    redis.config_set("maxmemory", 0)
+    eventually(lambda: site.submit("demo.noop", wait=5).status_code == 200)
+
+
+def test_a_job_of_priority_9_overtakes_a_thousand_that_wait(tmp_path: Path, server: RedisServer, redis: Redis) -> None:
+    site = Service(tmp_path, server, JOBS_LEASE="2")
+    try:
+        site.start()
+        site.workers[0].stop()
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: site.submit("demo.noop").status_code, range(1000)))
+        assert set(answers) == {202}
+        urgent = site.submit("demo.noop", priority=9).json()["id"]
+        assert (redis.llen(queue_key("default", 5)), redis.llen(queue_key("default", 9))) == (1000, 1)
+        site.start_worker()
+        site.finished(urgent, within=20)
+        assert redis.llen(queue_key("default", 5)) > 500
+        eventually(lambda: redis.llen("default") == 0, within=30)
+    finally:
+        site.stop()
+
+
+def test_a_hundred_equal_submits_at_once_make_one_job(site: Service) -> None:
+    key = {"Idempotency-Key": uuid4().hex}
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: site.submit("demo.noop", owner="once", headers=key), range(100)))
+    assert {answer.status_code for answer in answers} <= {200, 202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len(site.get("/jobs", params={"owner": "once"}).json()) == 1
