@@ -1,14 +1,17 @@
 """How long jobs of a type take: a histogram kept in Redis, and what it says about a job's remaining time.
 
-``finish.lua`` counts each Completed job in the bucket ``ceil(log(ms) / log(1.2))`` of ``jobs:durations:<type>``,
-so a quantile is known to 20 % from some hundred small integers, whatever number of jobs has run.
+``finish.lua`` counts each Completed job in the bucket ``ceil(log(ms) / log(1.05))`` of ``jobs:durations:<type>``,
+so a quantile is known to 5 % from a few hundred small integers, whatever number of jobs has run.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
-STEP = 1.2
+STEP = 1.05
+WORTH_A_LOOK = 0.5
+"""Of the jobs that last longer than this one has so far, the share that ends before the next look. With one half there
+are about two looks; with more there is one, and it comes late (docs/performance.md)."""
 LONGEST_RETRY_AFTER = 60
 UNKNOWN_RETRY_AFTER = 1
 
@@ -36,10 +39,10 @@ class Durations:
 
     def retry_after(self, age: float) -> int:
         """Whole seconds, at least 1, after which a job of this type that has run ``age`` seconds is worth a look."""
-        expected = self.quantile(0.75, older_than=age)
+        expected = self.quantile(WORTH_A_LOOK, older_than=age)
         if expected is None:  # none has taken this long (or none has ended): look again after as long once more
             return min(LONGEST_RETRY_AFTER, max(UNKNOWN_RETRY_AFTER, ceil(age / 2)))
-        return min(LONGEST_RETRY_AFTER, max(1, ceil(expected - age)))
+        return min(LONGEST_RETRY_AFTER, max(1, round(expected - age)))
 
 
 NOTHING_KNOWN = Durations(())

@@ -42,9 +42,9 @@ local data = ARGV[11]
 if job[7] then
   local seconds = (now - job[7]) / 1000000
   data = data .. string.format(',"duration":%.6f', seconds)
-  -- a bucket is a step of 20 % in milliseconds: durations.py reads it
+  -- a bucket is a step of 5 % in milliseconds: durations.py reads it
   if final == 'Completed' then
-    redis.call('HINCRBY', KEYS[7], math.max(0, math.ceil(math.log(seconds * 1000) / math.log(1.2))), 1)
+    redis.call('HINCRBY', KEYS[7], math.max(0, math.ceil(math.log(seconds * 1000) / math.log(1.05))), 1)
   end
 end
 emit({stream = KEYS[5], owner_stream = KEYS[6], channel = ARGV[2], length = ARGV[3], now = now, id = id, type = job[3],
