@@ -53,7 +53,7 @@ def measure(system: Ours, jobs: int, tell: Callable[[str], None]) -> list[Learne
 def table(found: list[Learned]) -> str:
     """Polls and lateness by type, with what most people do instead: asking once a second."""
     lines = [
-        "| jobs | lengths | polls, mean | late, share of the length: median | 90 % within | asking every second: polls |",
+        "| jobs | lengths | polls, mean | late, in lengths: median | 90 % within | asking each second: polls |",
         "|---:|---|---:|---:|---:|---:|",
     ]
     for kind, what in (("bench.steady", "about 5 s"), ("bench.mixed", "1 to 30 s, log-uniform"), (None, "all")):
