@@ -27,6 +27,7 @@ STATUS_OF: Mapping[type[Exception], int] = MappingProxyType(
         e.AttemptsUsedUp: 409,
         e.IdempotencyKeyReused: 422,
         e.StoreUnavailable: 503,
+        e.StoreRefused: 503,
         e.QueueFull: 503,
     }
 )

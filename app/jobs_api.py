@@ -143,6 +143,9 @@ def get_result(query: dict[str, Any], job_id: str) -> Response:
 @blp.alt_response(400, **PROBLEM)
 @blp.alt_response(404, **PROBLEM)
 @blp.alt_response(409, description="It is Completed or Failed.", **PROBLEM)
+@blp.alt_response(413, **PROBLEM)
+@blp.alt_response(415, **PROBLEM)
+@blp.alt_response(422, **PROBLEM)
 @blp.alt_response(503, **PROBLEM)
 def cancel(body: dict[str, Any], job_id: str) -> Response:
     """Cancel a job: a queued one never starts, a running one is told at its next progress. Idempotent."""

@@ -1,13 +1,18 @@
 """Submitting and waiting: a request blocks on ``AsyncResult`` until its job ends or its time is over."""
 
+import logging
 import time
 from typing import Any
+
+from kombu.exceptions import OperationalError
 
 from app.front_door import FrontDoor
 from jobs.backend import NotEnded
 from jobs.errors import QueueFull, StoreUnavailable
 from jobs.record import Record
 from jobs.submission import Accepted, Submission
+
+log = logging.getLogger(__name__)
 
 
 def submit_and_wait(door: FrontDoor, job: Submission, seconds: float) -> tuple[Record, bool]:
@@ -22,6 +27,7 @@ def submit_and_wait(door: FrontDoor, job: Submission, seconds: float) -> tuple[R
     try:
         if seconds <= 0 or door.is_full:
             accepted = door.store.submit(job, message)
+            _hand_over(door, job, accepted)
             record = accepted.record
         else:
             accepted, record = _submit_and_block(door, job, message, until)
@@ -39,11 +45,23 @@ def _submit_and_block(door: FrontDoor, job: Submission, message: str, until: flo
     door.backend.expect(result)
     try:
         accepted = door.store.submit(job, message, reply_to)
+        _hand_over(door, job, accepted)
         if accepted.record is None:
             return accepted, None
         return accepted, _block(result, until - time.monotonic()) or accepted.record
     finally:
         door.backend.remove_pending_result(result)
+
+
+def _hand_over(door: FrontDoor, job: Submission, accepted: Accepted) -> None:
+    """Give a new job's message to a broker that is another server; if that fails, a reconciler does it in a while."""
+    if not door.queue.is_outside or accepted.record is None or job.delay > 0:
+        return
+    try:
+        door.queue.publish(job)
+        door.store.handed_over(job.id)
+    except (OperationalError, StoreUnavailable) as error:
+        log.warning("job %s: its message is not with the broker yet: %s", job.id, error)
 
 
 def wait(door: FrontDoor, record: Record, seconds: float) -> Record:

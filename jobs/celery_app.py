@@ -1,5 +1,7 @@
 """The Celery application that front door and workers share: broker, store and rules, no job code."""
 
+from typing import Any
+
 from celery import Celery
 
 from jobs.settings import Settings
@@ -19,16 +21,10 @@ def create_celery(settings: Settings) -> JobsCelery:
     app = JobsCelery("joborchestrator", set_as_current=False)
     app.settings = settings
     app.conf.update(
-        broker_url=settings.redis_url,
-        broker_transport="jobs.transport:Transport",
-        broker_transport_options={
-            "visibility_timeout": VISIBILITY_TIMEOUT,
-            "socket_timeout": 5,
-            "socket_connect_timeout": 2,
-            "health_check_interval": 5,
-        },
+        **(_redis_broker(settings) if settings.broker_url is None else _rabbitmq(settings)),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_channel_error_retry=True,  # else whatever Redis refuses to a worker ends it
         result_backend=f"jobs.backend:JobBackend+{settings.redis_url}",
         result_backend_thread_safe=True,
         result_backend_always_retry=True,
@@ -49,3 +45,27 @@ def create_celery(settings: Settings) -> JobsCelery:
         enable_utc=True,
     )
     return app
+
+
+def _redis_broker(settings: Settings) -> dict[str, Any]:
+    return {
+        "broker_url": settings.redis_url,
+        "broker_transport": "jobs.transport:Transport",
+        "broker_transport_options": {
+            "visibility_timeout": VISIBILITY_TIMEOUT,
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "health_check_interval": 5,
+        },
+    }
+
+
+def _rabbitmq(settings: Settings) -> dict[str, Any]:
+    """Quorum queues, and a publish counts once the broker has confirmed it."""
+    return {
+        "broker_url": settings.broker_url,
+        "broker_transport_options": {"confirm_publish": True},
+        "broker_connection_timeout": 2,
+        "task_default_queue_type": "quorum",
+        "task_create_missing_queue_type": "quorum",
+    }

@@ -14,7 +14,11 @@
     │   ├── JobIdTaken               the chosen id belongs to a job with another body
     │   └── IdempotencyKeyReused     the Idempotency-Key came before with another body
     ├── StoreUnavailable             Redis is down, hung or full
+    │   ├── StoreRefused             Redis refuses: a key of ours holds something else
     │   └── QueueFull                too many jobs wait
+    ├── UnusableMessage              what lies in a queue is no message that a worker can run
+    ├── DeadLetterNotFound           no such dead letter
+    ├── DeadLetterIncomplete         it was not kept as it came, and cannot be put back
     ├── JobFailed                    raised by AsyncResult.get() for a Failed job
     ├── JobError                     raised by a job function: fail with this message
     └── Superseded                   raised inside a job function: stop, nothing you write counts any more
@@ -97,12 +101,40 @@ class StoreUnavailable(JobsError):
         super().__init__(f"No job can be accepted or read now: {reason}. Nothing was stored; try again.")
 
 
+class StoreRefused(StoreUnavailable):
+    """Redis lives and refuses, and will do so again until a person has looked: it is not tried again by itself."""
+
+    def __init__(self, refusal: str) -> None:
+        self.refusal = refusal
+        super().__init__(f"what is stored in Redis is not as it must be ({refusal})", retry_after=30)
+
+
 class QueueFull(StoreUnavailable):
     """``waiting`` jobs are New, which is as many as may be."""
 
     def __init__(self, waiting: int, retry_after: int = 1) -> None:
         self.waiting = waiting
         super().__init__(f"{waiting} jobs wait already", retry_after)
+
+
+class UnusableMessage(JobsError):
+    """Its text is the reason, for a person."""
+
+
+class DeadLetterNotFound(JobsError):
+    def __init__(self, entry_id: str) -> None:
+        self.entry_id = entry_id
+        super().__init__(f"There is no dead letter {entry_id}.")
+
+
+class DeadLetterIncomplete(JobsError):
+    """``note`` says what was kept."""
+
+    def __init__(self, entry_id: str, note: str) -> None:
+        self.entry_id, self.note = entry_id, note
+        super().__init__(
+            f"The dead letter {entry_id} cannot be put back, for it is not the message as it came: {note}."
+        )
 
 
 class JobFailed(JobsError):

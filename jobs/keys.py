@@ -28,11 +28,13 @@ class Keys:
     ``jobs:durations:<type>``                  hash      how long jobs took: a histogram (see ``durations``)
     ``jobs:waiting:<queue>``                   zset      whose message is in that queue, by when it came there
     ``jobs:scheduled``                         zset      New jobs that wait for their time, by that time
-    ``jobs:leases``                            zset      jobs that a worker holds, by when the lease ends
+    ``jobs:leases``                            zset      running jobs, by when the lease of their worker ends
+    ``jobs:fetched``                           zset      New jobs whose message a worker has, by when that ends
     ``jobs:expiry``                            zset      what to sweep of a final job, by when its record expires
     ``jobs:reconciler``                        string    which worker reconciles, since when
-    ``jobs:counts``                            hash      ``finished``, ``stale_writes_refused``
+    ``jobs:counts``                            hash      ``finished``, ``stale_writes_refused``, ``dead_letters``
     ``jobs:dead``                              stream    dead letters; at most about 10,000
+    ``jobs:not-a-queue:<queue>``               any       what stood in place of a queue; a week
     ``<queue>``                                list      Celery's messages
     =========================================  ========  ==================================================
 
@@ -45,6 +47,7 @@ class Keys:
     types_seen: str = "jobs:types:seen"
     scheduled: str = "jobs:scheduled"
     leases: str = "jobs:leases"
+    fetched: str = "jobs:fetched"
     expiry: str = "jobs:expiry"
     reconciler: str = "jobs:reconciler"
     counts: str = "jobs:counts"
@@ -75,6 +78,9 @@ class Keys:
     def waiting(self, queue_key: str) -> str:
         """Who waits in the list ``queue_key``: one queue and one priority."""
         return f"jobs:waiting:{queue_key}"
+
+    def not_a_queue(self, queue_key: str) -> str:
+        return f"jobs:not-a-queue:{queue_key}"
 
     def durations(self, job_type: str) -> str:
         return f"jobs:durations:{job_type}"

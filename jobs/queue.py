@@ -7,14 +7,16 @@ for each job. A contract test compares the outcome with what ``send_task`` puts 
 import json
 import re
 from functools import lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
-from celery import Celery
 from kombu.serialization import dumps
 from kombu.transport.virtual import Base64
 
 from jobs.transport import kombu_priority
+
+if TYPE_CHECKING:
+    from jobs.celery_app import JobsCelery
 
 ARGUMENTS_SHOWN = 1024
 """Characters of the parameters that logs and Flower show."""
@@ -41,21 +43,43 @@ class Queued(Protocol):
         """Ours: 9 is the highest."""
 
 
+OUTSIDE = "outside"
+"""Stands for the message of a job when the broker is another server: no script can push it there."""
+
+
 class Queue:
     """Builds messages for the workers of ``app``. The parameters are not in them: the claim hands them out."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: "JobsCelery") -> None:
         self._app = app
         self._template = lru_cache(maxsize=1024)(self._build)
+        self.is_outside = app.settings.broker_url is not None
+        """Whether the broker is another server than the one that keeps the jobs."""
 
     def message(self, job: Queued) -> str:
         """The message that makes a worker run the job; it belongs in the list ``queue_key(queue, priority)``."""
-        shown = job.parameters_json
-        if len(shown) > ARGUMENTS_SHOWN:
-            shown = shown[:ARGUMENTS_SHOWN] + "…"
-        places = {_ID: job.id, _TAG: str(uuid4()), _SHOWN: json.dumps(shown)[1:-1], _OWNER: job.owner}
+        if self.is_outside:
+            return OUTSIDE
+        places = {_ID: job.id, _TAG: str(uuid4()), _SHOWN: json.dumps(_shown(job))[1:-1], _OWNER: job.owner}
         parts = self._template(job.type, job.queue, job.priority)
         return "".join(places.get(part, part) for part in parts)
+
+    def publish(self, job: Queued) -> None:
+        """Hand the message to the other broker.
+
+        Raises:
+            kombu.exceptions.OperationalError: it cannot be reached.
+        """
+        self._app.send_task(
+            job.type,
+            task_id=job.id,
+            queue=job.queue,
+            priority=job.priority,
+            headers={"owner": job.owner},
+            argsrepr="()",
+            kwargsrepr=_shown(job),
+            retry=False,
+        )
 
     def _build(self, job_type: str, queue: str, priority: int) -> tuple[str, ...]:
         task = self._app.amqp.create_task_message(_ID, job_type, argsrepr="()", kwargsrepr=_SHOWN)
@@ -75,3 +99,9 @@ class Queue:
             },
         }
         return tuple(_PLACES.split(json.dumps(envelope)))
+
+
+def _shown(job: Queued) -> str:
+    """The parameters as logs and Flower show them."""
+    text = job.parameters_json
+    return text if len(text) <= ARGUMENTS_SHOWN else text[:ARGUMENTS_SHOWN] + "…"

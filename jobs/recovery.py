@@ -4,6 +4,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
+from kombu.exceptions import OperationalError
+
 from jobs.errors import AttemptsUsedUp, InvalidTransition, JobNotFound
 from jobs.failure import WORKER_LOST
 from jobs.keys import KEYS
@@ -128,11 +130,21 @@ class Recovery:
             if record is None:
                 self._store.client.zrem(where, job_id)
                 continue
+            if self._queue.is_outside and record.status is Status.NEW and not self._published(record):
+                continue
             name = queue_key(record.queue, record.priority)
             keys = [KEYS.record(job_id), name, KEYS.waiting(name), KEYS.scheduled, KEYS.fetched]
             arguments = [job_id, self._queue.message(record), since, self._store.lease_micros]
             if self._store.call("enqueue", keys, arguments):
                 log.info("job %s: enqueued, %s", job_id, why)
+
+    def _published(self, record: Record) -> bool:
+        try:
+            self._queue.publish(record)
+        except OperationalError as error:
+            log.warning("job %s: the broker cannot be reached: %s", record.id, error)
+            return False
+        return True
 
     def sweep(self, retention: float) -> int:
         """Remove what is left of jobs whose time is over; how many were."""

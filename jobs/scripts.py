@@ -11,6 +11,7 @@ NAMES = (
     *("submit", "claim", "progress", "finish", "requeue", "watch", "delete"),
     *("list", "announce"),
     *("renew", "survey", "enqueue", "sweep"),
+    *("set_aside", "put_back", "free"),
 )
 
 
@@ -23,7 +24,7 @@ class Scripts:
     def __init__(self, client: Any) -> None:
         prelude = _text("prelude")
         self._client = client
-        self._texts = {name: prelude + _text(name) for name in NAMES}
+        self._texts = {name: _flags(name) + prelude + _text(name) for name in NAMES}
         self._shas = {
             name: sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in self._texts.items()
         }
@@ -35,6 +36,11 @@ class Scripts:
         except NoScriptError:
             self._client.script_load(self._texts[name])
             return self._client.execute_command("EVALSHA", self._shas[name], len(keys), *keys, *args)
+
+
+def _flags(name: str) -> str:
+    """A Redis that is full takes no new job, and still lets those that it has end."""
+    return "#!lua\n" if name == "submit" else "#!lua flags=allow-oom\n"
 
 
 def _text(name: str) -> str:

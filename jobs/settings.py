@@ -46,6 +46,14 @@ def _redis_url(text: str) -> str:
     return text
 
 
+def _broker_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"amqp", "amqps"} or not parts.hostname:
+        raise ValueError("is not a RabbitMQ URL such as amqp://user:password@127.0.0.1:5672//")
+    _check_port(text)
+    return text
+
+
 def _http_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
@@ -91,6 +99,7 @@ class Settings:
 
     # ruff: noqa: RUF009  (_setting makes a dataclass field)
     redis_url: str = _setting("redis://127.0.0.1:6379/0", _redis_url, "where state and queue live")
+    broker_url: str | None = _setting(None, _broker_url, "RabbitMQ, where the queue is not to be in Redis")
     public_url: str | None = _setting(None, _http_url, "what our URLs start with; else the request's own")
     default_wait: float = _setting(0.0, _seconds, "seconds a submit waits when it does not say")
     max_wait: float = _setting(60.0, _seconds, "the longest wait in seconds; more is clamped")

@@ -40,6 +40,9 @@ from jobs.transport import queue_key
 
 log = logging.getLogger(__name__)
 
+OUTSIDE_WITHIN = 5.0
+"""Seconds in which whoever submits a job has handed its message to another broker; then a reconciler does."""
+
 _FINAL = ",".join(sorted(FINAL))
 _GOES_ON = frozenset(Status) - FINAL
 _SOURCES = {status: ",".join(sorted(sources_of(status))) for status in Status}
@@ -129,6 +132,7 @@ class JobStore:
                 int(job.delay * 1e6),
                 self._settings.max_queue if message else 0,
                 len(job.tags),
+                int(OUTSIDE_WITHIN * 1e6),
                 *_record_fields(job, reply_to),
             ],
         )
@@ -266,6 +270,11 @@ class JobStore:
             case [0, status, _]:
                 raise InvalidTransition(job_id, status, final)
         raise JobNotFound(job_id)
+
+    def handed_over(self, job_id: str) -> None:
+        """The other broker has the message of a job that was just submitted."""
+        with available():
+            self.client.zrem(KEYS.scheduled, job_id)
 
     def requeue(
         self,

@@ -1,4 +1,4 @@
-"""kombu's Redis transport with four changes.
+"""kombu's Redis transport with five changes.
 
 The queue of the usual priority bears the queue's own name:
 
@@ -11,16 +11,27 @@ channel, after the channel has lost its connection, and the AttributeError that 
 And a channel keeps one client, and keeps nothing in Redis for a job's message that it has fetched: the job has a
 record and a lease, and whoever has neither message nor lease is found by a reconciler. Messages of others are noted in
 ``unacked`` as kombu does it, without its transaction.
+
+And a message that Celery would not survive is set aside, with its reason: see ``envelope`` and ``dead_letters``.
 """
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import Empty
 from typing import Any
 
+from kombu.exceptions import KombuError
 from kombu.transport import redis, virtual
 from kombu.utils.json import dumps
 from redis import Redis
-from redis.exceptions import ConnectionError
+from redis.exceptions import ConnectionError, RedisError, ResponseError
+
+from jobs.dead_letters import DeadLetters
+from jobs.envelope import read
+from jobs.errors import UnusableMessage
+
+log = logging.getLogger(__name__)
 
 HIGHEST = 9
 USUAL = 5
@@ -45,33 +56,41 @@ class QoS(redis.QoS):
     """Keeps the messages of jobs in memory; notes others in one plain round trip, where kombu takes a transaction."""
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        if _is_of_job(message):
+        if _is_of_job(message) or not _done("note a message", super().append, message, delivery_tag):
             virtual.QoS.append(self, message, delivery_tag)
-        else:
-            super().append(message, delivery_tag)  # type: ignore[no-untyped-call]
 
     def ack(self, delivery_tag: str) -> None:
-        if self._of_job(delivery_tag) is not None:
+        if self._of_job(delivery_tag) is not None or not _done("acknowledge a message", super().ack, delivery_tag):
             virtual.QoS.ack(self, delivery_tag)
-        else:
-            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        if self._of_job(delivery_tag) is None:
-            super().reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]
-        else:
+        if self._of_job(delivery_tag) is not None:
             if requeue:
                 self.restore_by_tag(delivery_tag, leftmost=True)
+            virtual.QoS.ack(self, delivery_tag)
+        elif not _done("reject a message", super().reject, delivery_tag, requeue):
             virtual.QoS.ack(self, delivery_tag)
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
         message = self._of_job(tag)
         if message is None:
-            super().restore_by_tag(tag, client, leftmost)  # type: ignore[no-untyped-call]
+            self._restore_noted(tag, client, leftmost)
             return
         told = message.delivery_info
         with self.channel.conn_or_acquire(client) as connected:
             self.channel._do_restore_message(message._raw, told["exchange"], told["routing_key"], connected, leftmost)
+
+    def _restore_noted(self, tag: str, client: Any, leftmost: bool) -> None:
+        try:
+            super().restore_by_tag(tag, client, leftmost)  # type: ignore[no-untyped-call]
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            with self.channel.conn_or_acquire(client) as connected:
+                raw = connected.hget(self.unacked_key, tag)
+            self.channel.set_aside(f"it was noted as fetched, and is no message: {error}", self.unacked_key, raw or b"")
+            self._remove_from_indices(tag).execute()  # type: ignore[no-untyped-call]
+
+    def restore_visible(self, *args: Any, **options: Any) -> None:
+        _done("look for messages that nobody acknowledged", super().restore_visible, *args, **options)
 
     def _of_job(self, delivery_tag: str) -> Any:
         message = self._delivered.get(delivery_tag)
@@ -86,13 +105,23 @@ class QoS(redis.QoS):
                 yield connected.pipeline(transaction=False)
 
 
+def _done(what: str, act: Callable[..., Any], *args: Any, **options: Any) -> bool:
+    """Whether Redis did it; a refusal (a key of another type, a full memory) ends no worker."""
+    try:
+        act(*args, **options)
+    except ResponseError as error:
+        log.error("Redis refuses to %s: %s", what, error)
+        return False
+    return True
+
+
 def _is_of_job(message: Any) -> bool:
     """Only the messages that ``queue.py`` builds name an owner."""
     return "owner" in message.headers
 
 
 class Channel(redis.Channel):
-    """Fetches by priority, 9 first."""
+    """Fetches by priority, 9 first, and hands on only what Celery survives."""
 
     QoS = QoS
 
@@ -116,6 +145,76 @@ class Channel(redis.Channel):
         topics = self._get_publish_topics(exchange, routing_key)  # type: ignore[no-untyped-call]
         with self.conn_or_acquire() as client:
             self.receivers = sum(client.publish(topic, payload) for topic in topics)
+
+    def _brpop_read(self, **options: Any) -> bool:
+        """What kombu's own does, with a check of the message in between."""
+        try:
+            reply = self._popped(options)
+            if not reply:
+                raise Empty
+            key, raw = reply[0].decode(), reply[1]
+            queue = key.rsplit(self.sep, 1)[0]
+            self._queue_cycle.rotate(queue)
+            try:
+                message = read(raw, self.visibility_timeout)
+            except UnusableMessage as unusable:
+                self.set_aside(str(unusable), key, raw)
+            else:
+                self.connection._deliver(message, queue)
+            return True
+        finally:
+            self._in_poll: Any = None
+            self._flush_brpop_reauth()  # type: ignore[no-untyped-call]
+
+    def _popped(self, options: dict[str, Any]) -> tuple[bytes, bytes] | None:
+        connection = self.client.connection
+        try:
+            reply: tuple[bytes, bytes] | None = self.client.parse_response(connection, "BRPOP", **options)
+            return reply
+        except ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            self._free_queues()
+            return None
+        except self.connection_errors:
+            connection.disconnect()
+            raise
+
+    def _free_queues(self) -> None:
+        keys = [self._q_for_pri(queue, step) for queue in self.active_queues for step in self.priority_steps]
+        for name in DeadLetters(self._create_client()).free(keys):
+            log.error("what stood in place of a queue is now %r, for a week", name)
+
+    def set_aside(self, reason: str, key: str, raw: bytes) -> None:
+        """Keep a message that no worker can run; the worker goes on even when that is not possible."""
+        log.warning("a message of %r is set aside: %s", key, reason)
+        try:
+            DeadLetters(self._create_client()).set_aside(reason, key, raw)
+        except RedisError as error:
+            log.error("it is lost, for it could not be kept (%s): %r", error, raw[:2000])
+
+    def set_aside_message(self, message: Any, reason: str) -> None:
+        """The same, for one that Celery has seen; it is still to be acknowledged or rejected."""
+        step = self._get_message_priority(message._raw, reverse=False)  # type: ignore[no-untyped-call]
+        key = self._q_for_pri(message.delivery_info["routing_key"], step)
+        self.set_aside(reason, key, dumps(message._raw).encode())
+
+    def _receive_one(self, client: Any) -> Any:
+        try:
+            return super()._receive_one(client)  # type: ignore[no-untyped-call]
+        except RecursionError:
+            log.warning("a broadcast is passed over: it is nested too deep")
+            return None
+
+    def _deliver_fanout_message(self, message: Any, exchange: str) -> bool:
+        """A broadcast that kombu or Celery cannot read is passed over: it was for those who listened just then."""
+        try:
+            if not message["properties"]["delivery_tag"] or not message["properties"]["delivery_info"]["routing_key"]:
+                raise ValueError("it has no delivery tag or routing key")
+            super()._deliver_fanout_message(message, exchange)  # type: ignore[no-untyped-call]
+        except (TypeError, AttributeError, ValueError, LookupError, KombuError) as error:
+            log.warning("a broadcast on %r is passed over: %r", exchange, error)
+        return True
 
     def _create_client(self, asynchronous: bool = False) -> Redis:
         """kombu makes a client for every operation, which is a third of what a fetch or an acknowledgement costs."""

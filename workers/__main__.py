@@ -2,11 +2,14 @@
 
 import sys
 
-from workers.main import app
+from celery import maybe_patch_concurrency
 
 
 def main(options: list[str]) -> None:
     """Run a worker until it is told to stop."""
+    maybe_patch_concurrency(["celery", "worker", *options])  # a pool of gevent wants that before all other imports
+    from workers.main import app
+
     app.worker_main(["worker", *options])
 
 

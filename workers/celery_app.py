@@ -35,7 +35,8 @@ def create_worker_app(settings: Settings) -> JobsCelery:
         register(app, job_type)
     queues = sorted({"default", *(job_type.queue for job_type in types)})
     app.conf.worker_consumer = "workers.consumer:Consumer"
-    app.conf.task_queues = [Queue(name, routing_key=name) for name in queues]
+    arguments = {} if settings.broker_url is None else {"x-queue-type": "quorum"}
+    app.conf.task_queues = [Queue(name, routing_key=name, queue_arguments=arguments) for name in queues]
     app.steps["consumer"].add(TaskEvents)
     announcer, reconciler, heartbeat = Announcer(app, types), Reconciler(app), Heartbeat(app)
     for start in (announcer.start, reconciler.start, heartbeat.start):

@@ -36,7 +36,7 @@ def _ask(consumer: Any) -> None:
     dispatcher = consumer.event_dispatcher
     if dispatcher is not None and dispatcher.enabled:
         dispatcher.publish(QUESTION, {}, dispatcher.producer)
-        if dispatcher.producer.channel.receivers:
+        if getattr(dispatcher.producer.channel, "receivers", True):  # RabbitMQ does not say how many
             dispatcher.groups.add("task")
         else:
             dispatcher.groups.discard("task")

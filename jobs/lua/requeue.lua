@@ -3,7 +3,7 @@
 --       7 who waits in it  8 scheduled  9 leases  10 counts  11 fetched
 -- ARGV  1 id  2 channel prefix  3 stream length  4 statuses it may come from  5 attempt it must have
 --       6 holder it must have ('': whoever)  7 'expired': only when its lease is over, or ''
---       8 delay in microseconds  9 message  10 error as JSON ('': none to tell)  11 attempts it may have from now on
+--       8 delay in microseconds  9 message ('outside': a reconciler hands it to another broker)  10 error as JSON ('': none to tell)  11 attempts it may have from now on
 --       12 lease in microseconds: the message counts as fetched for so long
 -- Returns {1}; {2} its attempts are used up; {0, status, attempt} refused; {-1} no such job.
 -- Publishes `updated`.
@@ -31,6 +31,8 @@ if err ~= '' then redis.call('HSET', KEYS[1], 'error', err) end
 if delay > 0 then
   redis.call('HSET', KEYS[1], 'run_at', whole(now + delay))
   redis.call('ZADD', KEYS[8], whole(now + delay), id)
+elseif ARGV[9] == 'outside' then
+  redis.call('ZADD', KEYS[8], whole(now), id)
 else
   redis.call('RPUSH', KEYS[6], ARGV[9])
   redis.call('ZADD', KEYS[7], job[6], id)

@@ -3,9 +3,10 @@
 --       8 queue  9 who waits in it  10 scheduled  11.. one index a tag; last, with a TTL of more than 0, the
 --       idempotency key
 -- ARGV  1 id  2 owner  3 type  4 channel prefix  5 stream length  6 traceparent  7 fingerprint of the body
---       8 TTL of the idempotency key in ms (0: none was sent)  9 message ('': it is under way already)
+--       8 TTL of the idempotency key in ms (0: none was sent)  9 message ('': it is under way already, 'outside': the
+--       caller hands it to another broker)
 --       10 delay in microseconds (0: run it now)  11 most jobs that may be New (0: no bound)  12 number of tags
---       13.. fields of the record
+--       13 microseconds after which a reconciler hands it to the other broker  14.. fields of the record
 -- Returns {1, id, created_at, run_at or ''} accepted; {2, id} this job was submitted before; {3} that id has another
 -- body; {4} that key has; {5, number of New jobs} too many wait.
 -- Publishes `created`.
@@ -31,13 +32,15 @@ end
 local at = micros()
 local now, run_at = whole(at), delay > 0 and whole(at + delay) or ''
 redis.call('HSET', KEYS[1], 'type', ARGV[3], 'owner', owner, 'status', 'New', 'attempt', 0, 'created_at', now,
-  'sequence', 1, 'traceparent', ARGV[6], 'fingerprint', fingerprint, unpack(ARGV, 13))
+  'sequence', 1, 'traceparent', ARGV[6], 'fingerprint', fingerprint, unpack(ARGV, 14))
 for i = 2, 5 do redis.call('ZADD', KEYS[i], now, id) end
 for i = 11, 10 + tags do redis.call('ZADD', KEYS[i], now, id) end
 if key then redis.call('SET', key, id .. ' ' .. fingerprint, 'PX', ttl) end
 if delay > 0 then
   redis.call('HSET', KEYS[1], 'run_at', run_at)
   redis.call('ZADD', KEYS[10], run_at, id)
+elseif message == 'outside' then
+  redis.call('ZADD', KEYS[10], whole(at + ARGV[13]), id)
 elseif message ~= '' then
   redis.call('LPUSH', KEYS[8], message)
   redis.call('ZADD', KEYS[9], now, id)
