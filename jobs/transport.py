@@ -23,7 +23,7 @@ from typing import Any
 
 from kombu.exceptions import KombuError
 from kombu.transport import redis, virtual
-from kombu.utils.json import dumps
+from kombu.utils.json import dumps, loads
 from redis import Redis
 from redis.exceptions import ConnectionError, RedisError, ResponseError
 
@@ -33,6 +33,8 @@ from jobs.errors import UnusableMessage
 
 log = logging.getLogger(__name__)
 
+REPLIES = ".reply.celery.pidbox"
+"""What the queue of answers to a remote control command ends in: those are no tasks."""
 HIGHEST = 9
 USUAL = 5
 
@@ -155,6 +157,9 @@ class Channel(redis.Channel):
             key, raw = reply[0].decode(), reply[1]
             queue = key.rsplit(self.sep, 1)[0]
             self._queue_cycle.rotate(queue)
+            if queue.endswith(REPLIES):
+                self.connection._deliver(loads(raw), queue)
+                return True
             try:
                 message = read(raw, self.visibility_timeout)
             except UnusableMessage as unusable:
@@ -209,7 +214,8 @@ class Channel(redis.Channel):
     def _deliver_fanout_message(self, message: Any, exchange: str) -> bool:
         """A broadcast that kombu or Celery cannot read is passed over: it was for those who listened just then."""
         try:
-            if not message["properties"]["delivery_tag"] or not message["properties"]["delivery_info"]["routing_key"]:
+            told = message["properties"]
+            if not told["delivery_tag"] or not isinstance(told["delivery_info"]["routing_key"], str):
                 raise ValueError("it has no delivery tag or routing key")
             super()._deliver_fanout_message(message, exchange)  # type: ignore[no-untyped-call]
         except (TypeError, AttributeError, ValueError, LookupError, KombuError) as error:
