@@ -28,6 +28,15 @@ class Seconds(fields.Float):
         return float(value)
 
 
+class Flag(fields.Boolean):
+    """A truth value of JSON: not a number and not text."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("Not true or false.")
+        return value
+
+
 class WaitText(fields.Field[float]):
     """A wait in a query: plain decimal digits."""
 
@@ -93,10 +102,8 @@ class CancelSchema(Schema):
 
     body_is_optional = True
 
-    force = fields.Boolean(
+    force = Flag(
         load_default=False,
-        truthy={True},
-        falsy={False},
         metadata={"description": "End the process that runs it; else the job is told at its next progress."},
     )
 
