@@ -17,6 +17,7 @@ from celery.backends.redis import RedisBackend
 from celery.exceptions import TaskRevokedError, TimeoutError
 from celery.result import AsyncResult
 
+from jobs.claim import Claim, Place
 from jobs.errors import (
     AttemptsUsedUp,
     InvalidTransition,
@@ -35,7 +36,7 @@ from jobs.replies import ReplyConsumer, Waiter
 from jobs.result_text import dump
 from jobs.settings import Settings
 from jobs.status import CELERY_STATE_OF, Status
-from jobs.store import Claim, JobStore, Place
+from jobs.store import JobStore
 from jobs.submission import Submission
 
 log = logging.getLogger(__name__)

@@ -16,10 +16,10 @@ from redis import Redis
 from redis.client import PubSub
 from redis.exceptions import RedisError
 
+from jobs.availability import available
 from jobs.errors import StoreUnavailable
 from jobs.keys import KEYS
 from jobs.record import Record
-from jobs.store import available
 
 log = logging.getLogger(__name__)
 

@@ -1,22 +1,9 @@
 """The job store: every verb on a job is one atomic step in Redis."""
 
-import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from redis import Redis
-from redis.exceptions import (
-    BusyLoadingError,
-    ConnectionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    ResponseError,
-    TimeoutError,
-)
-
-from jobs.durations import Durations
+from jobs.availability import available
+from jobs.claim import Claim, Place
 from jobs.errors import (
     AttemptsUsedUp,
     IdempotencyKeyReused,
@@ -27,68 +14,24 @@ from jobs.errors import (
     QueueFull,
     StaleAttempt,
     StoreRefused,
-    StoreUnavailable,
 )
 from jobs.events import FINAL_EVENT_OF
 from jobs.keys import KEYS
+from jobs.reader import JobReader
 from jobs.record import Record
-from jobs.scripts import Scripts
-from jobs.settings import Settings
 from jobs.status import FINAL, Status, sources_of
 from jobs.submission import Accepted, Submission
 from jobs.transport import queue_key
-
-log = logging.getLogger(__name__)
 
 OUTSIDE_WITHIN = 5.0
 """Seconds in which whoever submits a job has handed its message to another broker; then a reconciler does."""
 
 _FINAL = ",".join(sorted(FINAL))
-_GOES_ON = frozenset(Status) - FINAL
 _SOURCES = {status: ",".join(sorted(sources_of(status))) for status in Status}
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A worker's right to run one attempt of a job; ``attempt`` is the fencing token of every later write."""
-
-    id: str
-    attempt: int
-    parameters_json: str
-    type: str
-    owner: str
-    queue: str
-    priority: int
-    max_attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a job stands in our keys; its message tells a worker, so that a claim need not look."""
-
-    owner: str
-    type: str
-    queue: str
-    priority: int
-
-    @property
-    def queue_key(self) -> str:
-        return queue_key(self.queue, self.priority)
-
-    @classmethod
-    def of(cls, job: "Claim | Record") -> "Place":
-        return cls(job.owner, job.type, job.queue, job.priority)
-
-
-class JobStore:
-    """Reads and changes jobs. Every method raises StoreUnavailable when Redis cannot be used."""
-
-    def __init__(self, client: Redis, settings: Settings) -> None:
-        self.client: Any = client  # redis-py's types cannot say that answers are text
-        self._settings = settings
-        self._scripts = Scripts(client)
-
-    # --- a job's life
+class JobStore(JobReader):
+    """The life of a job, a method a move. Every method raises StoreUnavailable when Redis cannot be used."""
 
     def submit(self, job: Submission, message: str | None, reply_to: str = "") -> Accepted:
         """Accept a job: record, index, event and message in one step, or nothing.
@@ -361,122 +304,8 @@ class JobStore:
                 raise InvalidTransition(record.id, status, "deleted")
         raise JobNotFound(record.id)
 
-    # --- reading
-
-    def get(self, job_id: str) -> Record:
-        """The job as it stands.
-
-        Raises:
-            JobNotFound.
-        """
-        with available():
-            return self._record(job_id, self.client.hgetall(KEYS.record(job_id)))
-
-    def watch(self, job_id: str, reply_to: str) -> Record:
-        """The job as it stands; if it is not final, ``reply_to`` is told when it ends.
-
-        Raises:
-            JobNotFound.
-        """
-        return self.record(job_id, self.call("watch", [KEYS.record(job_id)], [reply_to, _FINAL]))
-
-    def record(self, job_id: str, flat: Sequence[str]) -> Record:
-        """A record from what HGETALL gives a script: field, value, field, value …
-
-        Raises:
-            JobNotFound: it is empty.
-        """
-        return self._record(job_id, dict(zip(flat[::2], flat[1::2], strict=True)))
-
-    def ended(self, job_ids: Sequence[str]) -> list[str]:
-        """Those of the jobs that need not be waited for: final, gone, or damaged."""
-        with available(), self.client.pipeline(transaction=False) as pipe:
-            for job_id in job_ids:
-                pipe.hget(KEYS.record(job_id), "status")
-            statuses = pipe.execute(raise_on_error=False)
-        return [job_id for job_id, status in zip(job_ids, statuses, strict=True) if status not in _GOES_ON]
-
-    def durations(self, job_type: str) -> tuple[Durations, float]:
-        """How long jobs of the type have taken, and what Redis's clock says (seconds)."""
-        with available(), self.client.pipeline(transaction=False) as pipe:
-            buckets, (seconds, micros) = pipe.hgetall(KEYS.durations(job_type)).time().execute()
-        return Durations.from_redis(buckets), seconds + micros / 1e6
-
-    def load(self) -> tuple[int, float]:
-        """How many jobs have ended so far, and the share of Redis's maxmemory in use (0 without one)."""
-        with available(), self.client.pipeline(transaction=False) as pipe:
-            finished, memory = pipe.hget(KEYS.counts, "finished").info("memory").execute()
-        most = memory.get("maxmemory", 0)
-        return int(finished or 0), memory["used_memory"] / most if most else 0.0
-
-    def server(self) -> dict[str, Any]:
-        """What Redis says of itself: INFO, as redis-py reads it."""
-        with available():
-            info: dict[str, Any] = self.client.info()
-            return info
-
-    # --- job types
-
-    def announce(self, types: Mapping[str, str]) -> None:
-        """Store what a worker runs: descriptions as JSON, by name."""
-        if types:
-            self.call("announce", [KEYS.types, KEYS.types_seen], [part for pair in types.items() for part in pair])
-
-    def announced_types(self) -> dict[str, str]:
-        """Every description ever announced, by name."""
-        with available():
-            texts: dict[str, str] = self.client.hgetall(KEYS.types)
-            return texts
-
-    def types_seen_within(self, seconds: int) -> list[str]:
-        """The names announced in the last ``seconds``, by Redis's clock."""
-        with available():
-            now, _ = self.client.time()
-            names: list[str] = self.client.zrangebyscore(KEYS.types_seen, now - seconds, "+inf")
-            return names
-
-    # --- inside
-
-    def call(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """What the script of that name answers."""
-        with available():
-            return self._scripts.call(script, keys, args)
-
-    @property
-    def lease_micros(self) -> int:
-        """How long a lease lasts, in Redis's unit."""
-        return int(self._settings.lease * 1e6)
-
     def _channel(self, owner: str) -> tuple[str, int]:
         return KEYS.channel_prefix(owner), self._settings.stream_length
-
-    def _record(self, job_id: str, fields: Mapping[str, str]) -> Record:
-        if "status" not in fields:
-            raise JobNotFound(job_id)
-        try:
-            return Record.from_redis(job_id, fields, self._settings.retention)
-        except (KeyError, ValueError) as error:
-            raise StoreRefused(f"the record of job {job_id}: {error!r}") from error
-
-    def records(self, job_ids: Sequence[str]) -> list[Record]:
-        """The records that are still there and sound; an expired one leaves its index entries to the sweep."""
-        with available(), self.client.pipeline(transaction=False) as pipe:
-            for job_id in job_ids:
-                pipe.hgetall(KEYS.record(job_id))
-            found = pipe.execute(raise_on_error=False)
-        return list(self._sound(zip(job_ids, found, strict=True)))
-
-    def _sound(self, found: Iterable[tuple[str, Any]]) -> Iterator[Record]:
-        for job_id, fields in found:
-            try:
-                with available():
-                    if isinstance(fields, Exception):
-                        raise fields
-                    yield self._record(job_id, fields)
-            except StoreRefused as error:
-                log.error("the record of job %s is damaged: %s", job_id, error.refusal)
-            except JobNotFound:
-                continue
 
     def _place_of(self, job_id: str) -> Place:
         with available():
@@ -488,29 +317,6 @@ class JobStore:
         if queue is None or not str(priority).isdecimal():
             raise StoreRefused(f"the record of job {job_id} has no place in a queue")
         return Place(owner, job_type, queue, int(priority))
-
-
-@contextmanager
-def available() -> Iterator[None]:
-    """Turn every way in which Redis cannot be used into StoreUnavailable."""
-    try:
-        yield
-    except OutOfMemoryError as error:
-        raise StoreUnavailable("Redis is full (maxmemory)", retry_after=5) from error
-    except BusyLoadingError as error:
-        raise StoreUnavailable("Redis is loading its data") from error
-    except ReadOnlyError as error:
-        raise StoreUnavailable("Redis is a read-only replica") from error
-    except TimeoutError as error:
-        raise StoreUnavailable("Redis does not answer") from error
-    except ConnectionError as error:
-        raise StoreUnavailable("no connection to Redis") from error
-    except ResponseError as error:
-        text = str(error)
-        if text.startswith("MISCONF"):
-            raise StoreUnavailable("Redis cannot write to its disk", retry_after=5) from error
-        log.error("Redis refuses: %s", text)
-        raise StoreRefused(text.split(" script: ")[0]) from error
 
 
 def _record_fields(job: Submission, reply_to: str) -> Iterator[str | int]:

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
+from jobs.availability import available
 from jobs.dead_letters import DeadLetter, DeadLetters
 from jobs.errors import DeadLetterIncomplete, DeadLetterNotFound, SettingsError, StoreUnavailable
 from jobs.redis_client import connect
 from jobs.settings import Settings
-from jobs.store import available
 
 WRONG_USE, NO_STORE = 2, 1
 

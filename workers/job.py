@@ -4,7 +4,8 @@ import json
 import time
 from typing import Protocol
 
-from jobs.store import Claim, JobStore
+from jobs.claim import Claim
+from jobs.store import JobStore
 
 PROGRESS_EVERY = 0.2
 """Seconds between two written reports of progress; the ones in between are dropped, the last one is not."""

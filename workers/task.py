@@ -8,8 +8,8 @@ from celery import Task
 from celery.exceptions import Ignore, Retry
 from marshmallow import ValidationError
 
+from jobs.claim import Claim, Place
 from jobs.errors import InvalidTransition, JobError, JobNotFound, StoreRefused, Superseded
-from jobs.store import Claim, Place
 from jobs.transport import our_priority
 from workers.holder import holder
 from workers.job import RunningJob

@@ -1,0 +1,41 @@
+"""What it means when Redis does not do what it is asked to."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,
+)
+
+from jobs.errors import StoreRefused, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def available() -> Iterator[None]:
+    """Turn every way in which Redis cannot be used into StoreUnavailable."""
+    try:
+        yield
+    except OutOfMemoryError as error:
+        raise StoreUnavailable("Redis is full (maxmemory)", retry_after=5) from error
+    except BusyLoadingError as error:
+        raise StoreUnavailable("Redis is loading its data") from error
+    except ReadOnlyError as error:
+        raise StoreUnavailable("Redis is a read-only replica") from error
+    except TimeoutError as error:
+        raise StoreUnavailable("Redis does not answer") from error
+    except ConnectionError as error:
+        raise StoreUnavailable("no connection to Redis") from error
+    except ResponseError as error:
+        text = str(error)
+        if text.startswith("MISCONF"):
+            raise StoreUnavailable("Redis cannot write to its disk", retry_after=5) from error
+        log.error("Redis refuses: %s", text)
+        raise StoreRefused(text.split(" script: ")[0]) from error

@@ -1,0 +1,38 @@
+"""A worker's right to run an attempt of a job, and where in our keys the job stands."""
+
+from dataclasses import dataclass
+
+from jobs.record import Record
+from jobs.transport import queue_key
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's right to run one attempt of a job; ``attempt`` is the fencing token of every later write."""
+
+    id: str
+    attempt: int
+    parameters_json: str
+    type: str
+    owner: str
+    queue: str
+    priority: int
+    max_attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job stands in our keys; its message tells a worker, so that a claim need not look."""
+
+    owner: str
+    type: str
+    queue: str
+    priority: int
+
+    @property
+    def queue_key(self) -> str:
+        return queue_key(self.queue, self.priority)
+
+    @classmethod
+    def of(cls, job: "Claim | Record") -> "Place":
+        return cls(job.owner, job.type, job.queue, job.priority)

@@ -1,0 +1,140 @@
+"""Reading: jobs, what workers announced, and what Redis says of itself."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from redis import Redis
+
+from jobs.availability import available
+from jobs.durations import Durations
+from jobs.errors import JobNotFound, StoreRefused
+from jobs.keys import KEYS
+from jobs.record import Record
+from jobs.scripts import Scripts
+from jobs.settings import Settings
+from jobs.status import FINAL, Status
+
+log = logging.getLogger(__name__)
+
+_FINAL = ",".join(sorted(FINAL))
+_GOES_ON = frozenset(Status) - FINAL
+
+
+class JobReader:
+    """What changes no job. Every method raises StoreUnavailable when Redis cannot be used."""
+
+    def __init__(self, client: Redis, settings: Settings) -> None:
+        self.client: Any = client  # redis-py's types cannot say that answers are text
+        self._settings = settings
+        self._scripts = Scripts(client)
+
+    def get(self, job_id: str) -> Record:
+        """The job as it stands.
+
+        Raises:
+            JobNotFound.
+        """
+        with available():
+            return self._record(job_id, self.client.hgetall(KEYS.record(job_id)))
+
+    def watch(self, job_id: str, reply_to: str) -> Record:
+        """The job as it stands; if it is not final, ``reply_to`` is told when it ends.
+
+        Raises:
+            JobNotFound.
+        """
+        return self.record(job_id, self.call("watch", [KEYS.record(job_id)], [reply_to, _FINAL]))
+
+    def record(self, job_id: str, flat: Sequence[str]) -> Record:
+        """A record from what HGETALL gives a script: field, value, field, value …
+
+        Raises:
+            JobNotFound: it is empty.
+        """
+        return self._record(job_id, dict(zip(flat[::2], flat[1::2], strict=True)))
+
+    def ended(self, job_ids: Sequence[str]) -> list[str]:
+        """Those of the jobs that need not be waited for: final, gone, or damaged."""
+        with available(), self.client.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.hget(KEYS.record(job_id), "status")
+            statuses = pipe.execute(raise_on_error=False)
+        return [job_id for job_id, status in zip(job_ids, statuses, strict=True) if status not in _GOES_ON]
+
+    def durations(self, job_type: str) -> tuple[Durations, float]:
+        """How long jobs of the type have taken, and what Redis's clock says (seconds)."""
+        with available(), self.client.pipeline(transaction=False) as pipe:
+            buckets, (seconds, micros) = pipe.hgetall(KEYS.durations(job_type)).time().execute()
+        return Durations.from_redis(buckets), seconds + micros / 1e6
+
+    def load(self) -> tuple[int, float]:
+        """How many jobs have ended so far, and the share of Redis's maxmemory in use (0 without one)."""
+        with available(), self.client.pipeline(transaction=False) as pipe:
+            finished, memory = pipe.hget(KEYS.counts, "finished").info("memory").execute()
+        most = memory.get("maxmemory", 0)
+        return int(finished or 0), memory["used_memory"] / most if most else 0.0
+
+    def server(self) -> dict[str, Any]:
+        """What Redis says of itself: INFO, as redis-py reads it."""
+        with available():
+            info: dict[str, Any] = self.client.info()
+            return info
+
+    # --- job types
+
+    def announce(self, types: Mapping[str, str]) -> None:
+        """Store what a worker runs: descriptions as JSON, by name."""
+        if types:
+            self.call("announce", [KEYS.types, KEYS.types_seen], [part for pair in types.items() for part in pair])
+
+    def announced_types(self) -> dict[str, str]:
+        """Every description ever announced, by name."""
+        with available():
+            texts: dict[str, str] = self.client.hgetall(KEYS.types)
+            return texts
+
+    def types_seen_within(self, seconds: int) -> list[str]:
+        """The names announced in the last ``seconds``, by Redis's clock."""
+        with available():
+            now, _ = self.client.time()
+            names: list[str] = self.client.zrangebyscore(KEYS.types_seen, now - seconds, "+inf")
+            return names
+
+    def call(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """What the script of that name answers."""
+        with available():
+            return self._scripts.call(script, keys, args)
+
+    @property
+    def lease_micros(self) -> int:
+        """How long a lease lasts, in Redis's unit."""
+        return int(self._settings.lease * 1e6)
+
+    def _record(self, job_id: str, fields: Mapping[str, str]) -> Record:
+        if "status" not in fields:
+            raise JobNotFound(job_id)
+        try:
+            return Record.from_redis(job_id, fields, self._settings.retention)
+        except (KeyError, ValueError) as error:
+            raise StoreRefused(f"the record of job {job_id}: {error!r}") from error
+
+    def records(self, job_ids: Sequence[str]) -> list[Record]:
+        """The records that are still there and sound; an expired one leaves its index entries to the sweep."""
+        with available(), self.client.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.hgetall(KEYS.record(job_id))
+            found = pipe.execute(raise_on_error=False)
+        return list(self._sound(zip(job_ids, found, strict=True)))
+
+    def _sound(self, found: Iterable[tuple[str, Any]]) -> Iterator[Record]:
+        for job_id, fields in found:
+            try:
+                with available():
+                    if isinstance(fields, Exception):
+                        raise fields
+                    yield self._record(job_id, fields)
+            except StoreRefused as error:
+                log.error("the record of job %s is damaged: %s", job_id, error.refusal)
+            except JobNotFound:
+                continue
