@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks import load, polling, table, waiting
+from benchmarks import growth, load, polling, table, waiting
 from benchmarks.systems import BenchmarkError, Ours, OursWithTaskEvents, Stock
 from launch.redis_server import ServerError
 
@@ -52,6 +52,9 @@ def _measure(options: argparse.Namespace, command: str) -> str:
             with Ours(directory / "waiting") as ours:
                 rounds = waiting.measure(ours, options.rounds, options.waiters, _tell)
             parts.append(table.waiting(rounds, options.waiters))
+        if options.stored:
+            with Ours(directory / "growth") as ours:
+                parts.append(growth.measure(ours, options.stored, _tell))
         if options.polls:
             with polling.OursWithLengths(directory / "polling") as ours:
                 parts.append(polling.table(polling.measure(ours, options.polls, _tell)))
@@ -63,6 +66,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=_count, default=3, help="rounds, of which medians are shown (%(default)s)")
     parser.add_argument("--seconds", type=_count, default=8, help="seconds of one run (%(default)s)")
     parser.add_argument("--waiters", type=int, default=5000, help="waiting requests; 0 leaves them out (%(default)s)")
+    parser.add_argument("--stored", type=int, default=1_000_000, help="jobs stored meanwhile; 0: none (%(default)s)")
     parser.add_argument("--polls", type=int, default=500, help="jobs that are polled; 0 leaves them out (%(default)s)")
     parser.add_argument("--write", type=Path, metavar="FILE", help=f"put the figures into FILE, after {table.BEGIN}")
     return parser.parse_args(arguments)
