@@ -12,6 +12,7 @@ from jobs.backend import JobBackend
 from jobs.celery_app import JobsCelery, create_celery
 from jobs.durations import NOTHING_KNOWN, Durations
 from jobs.errors import StoreUnavailable
+from jobs.feed import Feed
 from jobs.job_types import JobTypes
 from jobs.record import Record
 from jobs.settings import Settings
@@ -32,6 +33,7 @@ class FrontDoor:
         self.store: JobStore = self.backend.store
         self.types = JobTypes(self.store)
         self.pressure = Pressure(self.store)
+        self.feed = Feed(self.store)
         self.rules = ParameterRules()
         self._durations: dict[str, _Read] = {}
 
@@ -39,6 +41,11 @@ class FrontDoor:
     def is_full(self) -> bool:
         """Whether as many requests wait as may."""
         return self.backend.waiting >= self.settings.max_waiters
+
+    def drain(self) -> None:
+        """The process is about to end: whoever waits is answered now, and whoever listens comes back elsewhere."""
+        self.backend.end_waits()
+        self.feed.close()
 
     def retry_after(self, record: Record) -> int:
         """Whole seconds after which it is worth asking for the job again."""

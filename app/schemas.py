@@ -112,6 +112,11 @@ class WaitQuerySchema(Schema):
     wait = WaitText(metadata={"description": "Seconds to wait for the end, fractions too; clamped.", "type": "number"})
 
 
+class EventsQuerySchema(Schema):
+    owner = fields.String(validate=OWNER_RULE)
+    type = fields.String(validate=validate.Length(1, 100), metadata={"description": "Of the jobs."})
+
+
 class SeedGetQuerySchema(Schema):
     job_id = fields.String(required=True, data_key="jobId")
 

@@ -58,14 +58,14 @@ class JsonErrorsWorker(GeventWorker):  # type: ignore[misc]
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         super().handle_exit(sig, frame)
-        spawn(self._end_waits)
+        spawn(self._drain)
         spawn(self._end_idle)
 
-    def _end_waits(self) -> None:
+    def _drain(self) -> None:
         """Requests that wait for a job are answered now, 202 if it has not ended."""
         door = getattr(self.wsgi, "extensions", {}).get("front_door")
         if door is not None:
-            door.backend.end_waits()
+            door.drain()
 
     def _end_idle(self) -> None:
         """Until the process ends: let go of connections without a request, or a stop would always last ``GRACE``."""

@@ -44,7 +44,10 @@ local function emit(job, event, old_status, data)
     job.owner, '","sequence":', job.sequence, ',"traceparent":"', job.traceparent, '","data":{"job_id":"', job.id,
     '","job_type":"', job.type, '","owner":"', job.owner, '","status":"', job.status, '","old_status":', old,
     ',"attempt":', job.attempt, data, '}}'})
-  redis.call('XADD', job.stream, 'MAXLEN', '~', job.length, '*', 'event', text)
-  redis.call('XADD', job.owner_stream, 'MAXLEN', '~', job.length, '*', 'event', text)
+  local entry = redis.call('XADD', job.stream, 'MAXLEN', '~', job.length, '*', 'event', text)
+  -- the same id in both, so that a reader may change from one to the other; refused only if jobs:stream was removed
+  if redis.pcall('XADD', job.owner_stream, 'MAXLEN', '~', job.length, entry, 'event', text).err then
+    redis.call('XADD', job.owner_stream, 'MAXLEN', '~', job.length, '*', 'event', text)
+  end
   redis.call('PUBLISH', job.channel .. event, text)
 end

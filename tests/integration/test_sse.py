@@ -1,0 +1,109 @@
+"""Events over HTTP: of one job until it ends, of many, and resumed without a gap."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import requests
+from support.eventually import eventually
+from support.service import Service
+
+from jobs.events import Event
+
+
+class Received:
+    """What a client has read of a stream so far: (id, name, data) of each event."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str, Event]] = []
+        self.has_ended = False
+
+    @property
+    def names(self) -> list[str]:
+        return [name for _, name, _ in self.events]
+
+
+@contextmanager
+def stream(service: Service, path: str, last: str | None = None) -> Iterator[Received]:
+    received, headers = Received(), {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
+    with requests.get(service.url + path, headers=headers, stream=True, timeout=20) as answer:
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        threading.Thread(target=_read, args=(answer, received), daemon=True).start()
+        yield received
+
+
+def _read(answer: requests.Response, received: Received) -> None:
+    fields: dict[str, str] = {}
+    with contextlib.suppress(AttributeError, OSError):  # what requests raises when the test has closed the stream
+        for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
+            name, _, value = line.partition(": ")
+            if line:
+                fields[name] = value
+            elif "data" in fields:
+                received.events.append((fields["id"], fields["event"], Event.from_json(fields["data"])))
+                fields = {}
+        received.has_ended = True
+
+
+def submit(service: Service, **body: Any) -> str:
+    return str(service.submit("demo.random_delay", **body).json()["id"])
+
+
+def test_the_events_of_a_job_come_as_they_happen_and_end_with_it(service: Service) -> None:
+    job_id = submit(service, parameters={"seconds": 1.2})
+    with stream(service, f"/jobs/{job_id}/events") as received:
+        eventually(lambda: received.names[:2] == ["created", "updated"], within=2)
+        assert not received.has_ended
+        eventually(lambda: received.has_ended)
+    assert received.names == ["created", "updated", "progress", "progress", "completed"]
+    assert [event.sequence for _, _, event in received.events] == [1, 2, 3, 4, 5]
+    assert {event.job_id for _, _, event in received.events} == {job_id}
+
+
+def test_last_event_id_resumes_with_nothing_missed_and_nothing_twice(service: Service) -> None:
+    job_id = submit(service, parameters={"seconds": 1.2}, wait=5)
+    with stream(service, f"/jobs/{job_id}/events") as whole:
+        eventually(lambda: whole.has_ended)
+    for seen in range(1, len(whole.events)):
+        with stream(service, f"/jobs/{job_id}/events", last=whole.events[seen - 1][0]) as rest:
+            eventually(lambda rest=rest: rest.has_ended)
+        assert rest.events == whole.events[seen:]
+
+
+def test_a_browser_that_has_it_all_is_told_to_stop_asking(service: Service) -> None:
+    job_id = submit(service, parameters={"seconds": 0.1}, wait=5)
+    with stream(service, f"/jobs/{job_id}/events") as whole:
+        eventually(lambda: whole.has_ended)
+    last = {"Last-Event-ID": whole.events[-1][0]}
+    assert service.get(f"/jobs/{job_id}/events", headers=last).status_code == 204
+
+
+def test_many_jobs_are_followed_by_owner_and_type(service: Service) -> None:
+    owner = f"sse-{uuid4().hex[:8]}"
+    with stream(service, f"/events?owner={owner}&type=demo.noop") as received:
+        service.submit("demo.noop", owner="somebody-else", wait=5)
+        service.submit("demo.random_delay", owner=owner, parameters={"seconds": 0}, wait=5)
+        ids = [service.submit("demo.noop", owner=owner, wait=5).json()["id"] for _ in range(3)]
+        eventually(lambda: len(received.events) >= 9)
+        first = received.events[0][0]
+    assert received.names == ["created", "updated", "completed"] * 3
+    assert [event.job_id for _, _, event in received.events[::3]] == ids
+    with stream(service, f"/events?owner={owner}", last=first) as rest:
+        eventually(lambda: len(rest.events) >= 8)
+    assert rest.events[0] == received.events[1]
+
+
+@pytest.mark.parametrize("path", ["/jobs/4fb1d1d6-6f0f-4c08-9a4e-3d4f8a1c2b7e/events", "/jobs/x/events"])
+def test_a_job_that_is_not_there_is_404(service: Service, path: str) -> None:
+    assert service.get(path, headers={"Accept": "text/event-stream"}).status_code == 404
+
+
+def test_a_last_event_id_that_is_none_is_refused(service: Service) -> None:
+    answer = service.get("/events", headers={"Last-Event-ID": "yesterday"})
+    assert answer.status_code == 422
+    assert answer.headers["Content-Type"] == "application/problem+json"
