@@ -53,9 +53,9 @@ def _redis_broker(settings: Settings) -> dict[str, Any]:
         "broker_transport": "jobs.transport:Transport",
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT,
-            "socket_timeout": 5,
+            "socket_timeout": 4,
             "socket_connect_timeout": 2,
-            "health_check_interval": 5,
+            "health_check_interval": 3,
         },
     }
 
