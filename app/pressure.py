@@ -43,10 +43,14 @@ class Pressure:
             StoreUnavailable: Redis is nearly full, or away.
         """
         if not self._loads or time.monotonic() - self._loads[-1].at >= READ_EVERY:
-            finished, memory = self._store.load()
-            self._loads.append(Load(time.monotonic(), finished, memory))
+            self.look(time.monotonic())
         if self._loads[-1].memory >= FULL_AT:
             raise StoreUnavailable(f"Redis is nearly full ({self._loads[-1].memory:.0%} of its maxmemory)", 5)
+
+    def look(self, at: float) -> None:
+        """Ask the server; ``at`` is the time now."""
+        finished, memory = self._store.load()
+        self._loads.append(Load(at, finished, memory))
 
     def full(self, waiting: int, most: int) -> QueueFull:
         """The error of a submit that came when ``waiting`` jobs were New, of ``most`` that may be."""

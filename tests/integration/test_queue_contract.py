@@ -3,15 +3,20 @@
 import base64
 import json
 import re
+import socket
+import time
 from typing import Any
 from uuid import uuid4
 
 from redis import Redis
+from support.eventually import eventually
 
 from jobs.celery_app import JobsCelery
 from jobs.queue import Queue
+from jobs.redis_client import connect
 from jobs.submission import Submission
 from jobs.transport import queue_key
+from launch.redis_server import RedisServer
 
 
 def taken(redis: Redis, key: str) -> dict[str, object]:
@@ -84,3 +89,45 @@ def test_the_backend_is_one_for_the_whole_process(celery: JobsCelery) -> None:
 def test_only_json_is_accepted(celery: JobsCelery) -> None:
     assert celery.conf.accept_content == ["json"]
     assert celery.conf.result_accept_content is None
+
+
+def test_a_connection_that_is_handed_out_knows_whether_something_came_unasked(redis_server: RedisServer) -> None:
+    client = connect(redis_server.url)
+    connection = client.connection_pool.get_connection()
+    connection.send_command("PING")
+    connection.read_response()
+    assert not connection.can_read()
+    client.client_kill_filter(_id=_own_id(connection))
+    eventually(connection.can_read)
+    connection.disconnect()
+    client.connection_pool.release(connection)
+    client.close()
+
+
+def test_a_default_timeout_of_sockets_holds_up_nobody(redis_server: RedisServer) -> None:
+    """Celery sets one while a worker ends."""
+    client = connect(redis_server.url)
+    client.ping()
+    socket.setdefaulttimeout(5)
+    try:
+        began = time.monotonic()
+        client.ping()
+        assert time.monotonic() - began < 1
+    finally:
+        socket.setdefaulttimeout(None)
+        client.close()
+
+
+def test_a_job_s_message_is_not_noted_and_comes_back_when_its_channel_closes(celery: JobsCelery, redis: Redis) -> None:
+    queue = f"contract-{uuid4().hex[:8]}"
+    redis.lpush(queue, Queue(celery).message(submission(queue)))
+    with celery.connection_for_read() as connection:
+        simple = connection.SimpleQueue(queue)
+        assert simple.get(timeout=3)
+        assert (redis.llen(queue), redis.hlen("unacked")) == (0, 0)
+    assert redis.llen(queue) == 1
+
+
+def _own_id(connection: Any) -> int:
+    connection.send_command("CLIENT", "ID")
+    return int(connection.read_response())

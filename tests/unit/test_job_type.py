@@ -113,3 +113,38 @@ def test_the_fingerprint_says_what_was_asked_and_not_how_it_was_written() -> Non
         len({asked('{"a":1}'), asked('{"a":2}'), asked('{"a":1}', priority=6), asked('{"a":1}', tags={"x": "y"})}) == 4
     )
     assert asked("{}", idempotency_key=None) == "-"
+
+
+@job(
+    "t.flaky", retry_backoff=2, retry_backoff_max=10, autoretry_for=(OSError,), dont_autoretry_for=(FileNotFoundError,)
+)
+def flaky(job: object) -> None: ...
+
+
+def test_the_pause_doubles_up_to_its_most_and_half_of_it_is_chance() -> None:
+    for attempt, most in ((1, 2), (2, 4), (3, 8), (4, 10), (1000, 10)):
+        delays = [flaky.retry_delay(attempt) for _ in range(200)]
+        assert most / 2 <= min(delays)
+        assert max(delays) <= most
+        assert max(delays) - min(delays) > most / 4
+
+
+def test_without_jitter_the_pause_is_exact() -> None:
+    steady = job("t.steady", retry_jitter=False)(lambda job: None)
+    assert [steady.retry_delay(attempt) for attempt in (1, 2, 3)] == [1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "retryable"),
+    [
+        (ConnectionResetError("gone"), "ConnectionResetError", True),
+        (FileNotFoundError("no file"), "FileNotFoundError", False),
+        (ValueError("x"), "ValueError", False),
+        (JobError("x", retryable=True, error_type="mine"), "mine", True),
+        (JobError("x", error_type="mine"), "mine", False),
+        (MemoryError(), "memory-limit", False),
+    ],
+)
+def test_which_failures_are_worth_another_attempt(error: Exception, name: str, retryable: bool) -> None:
+    told = json.loads(error_of(flaky.failure(error)))
+    assert (told["type"], told["retryable"]) == (name, retryable)
