@@ -50,6 +50,8 @@ class FrontDoor:
     def retry_after(self, record: Record) -> int:
         """Whole seconds after which it is worth asking for the job again."""
         read = self._durations_of(record.type)
+        if record.run_at is not None:
+            return read.durations.retry_after(0.0, starts_in=record.run_at / 1e6 - read.redis_now())
         started = record.started_at
         return read.durations.retry_after(0.0 if started is None else read.redis_now() - started / 1e6)
 

@@ -37,12 +37,15 @@ class Durations:
                 return upper
         return None
 
-    def retry_after(self, age: float) -> int:
-        """Whole seconds, at least 1, after which a job of this type that has run ``age`` seconds is worth a look."""
+    def retry_after(self, age: float, starts_in: float = 0.0) -> int:
+        """Whole seconds, at least 1, after which a job of this type is worth a look.
+
+        It has run ``age`` seconds, or will begin in ``starts_in`` seconds.
+        """
         expected = self.quantile(WORTH_A_LOOK, older_than=age)
         if expected is None:  # none has taken this long (or none has ended): look again after as long once more
-            return min(LONGEST_RETRY_AFTER, max(UNKNOWN_RETRY_AFTER, ceil(age / 2)))
-        return min(LONGEST_RETRY_AFTER, max(1, round(expected - age)))
+            return min(LONGEST_RETRY_AFTER, max(UNKNOWN_RETRY_AFTER, ceil(age / 2 + starts_in)))
+        return min(LONGEST_RETRY_AFTER, max(1, round(expected - age + starts_in)))
 
 
 NOTHING_KNOWN = Durations(())

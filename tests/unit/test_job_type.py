@@ -130,7 +130,7 @@ def test_the_pause_doubles_up_to_its_most_and_half_of_it_is_chance() -> None:
 
 
 def test_without_jitter_the_pause_is_exact() -> None:
-    steady = job("t.steady", retry_jitter=False)(lambda job: None)
+    steady = job("t.steady", retry_jitter=False)(flaky.function)
     assert [steady.retry_delay(attempt) for attempt in (1, 2, 3)] == [1, 2, 4]
 
 
