@@ -11,9 +11,10 @@ from flask import Response, request
 from flask_smorest import Blueprint
 
 from app.answers import answer_empty
+from app.described import described, problems
 from app.errors import InvalidRequest
 from app.front_door import front_door
-from app.jobs_api import PROBLEM, canonical
+from app.jobs_api import canonical
 from app.request_parser import RequestParser
 from app.schemas import EventsQuerySchema
 from jobs.errors import StoreUnavailable
@@ -34,11 +35,11 @@ STREAM = {"schema": {"type": "string"}, "content_type": "text/event-stream"}
 
 
 @blp.route("/jobs/<job_id>/events")
-@blp.response(200, **STREAM, description="`id` the stream id, `event` created, updated, progress, completed …")
-@blp.alt_response(204, description="Nothing came after `Last-Event-ID`, nor will: a browser stops asking.")
-@blp.alt_response(404, **PROBLEM)
-@blp.alt_response(422, **PROBLEM)
-@blp.alt_response(503, **PROBLEM)
+@described(
+    blp.response(200, **STREAM, description="`id` the stream id, `event` created, updated, progress, completed …"),
+    blp.alt_response(204, description="Nothing came after `Last-Event-ID`, nor will: a browser stops asking."),
+    *problems(404, 422, 503),
+)
 def of_job(job_id: str) -> Response:
     """The events of one job, from its first or from `Last-Event-ID`; ends after the final one."""
     door = front_door()
@@ -65,9 +66,10 @@ def of_job(job_id: str) -> Response:
 
 @blp.route("/events")
 @blp.arguments(EventsQuerySchema(), location="query")
-@blp.response(200, **STREAM, description="As for one job, without an end.")
-@blp.alt_response(422, **PROBLEM)
-@blp.alt_response(503, **PROBLEM)
+@described(
+    blp.response(200, **STREAM, description="As for one job, without an end."),
+    *problems(422, 503),
+)
 def of_many(query: dict[str, Any]) -> Response:
     """The events of many jobs, from now on or from `Last-Event-ID`."""
     owner, job_type = query.get("owner"), query.get("type")

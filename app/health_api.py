@@ -5,9 +5,9 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from app.answers import answer_json
+from app.described import described, problems
 from app.errors import answer
 from app.front_door import front_door
-from app.jobs_api import PROBLEM
 from app.schemas import HealthSchema
 from jobs.errors import StoreUnavailable
 
@@ -17,15 +17,19 @@ KEEPS_EVERYTHING = "noeviction"
 
 
 @blp.route("/live")
-@blp.response(200, HealthSchema)
+@described(
+    blp.response(200, HealthSchema),
+)
 def live() -> Response:
     """This process answers."""
     return answer_json(orjson.dumps({"status": "live"}))
 
 
 @blp.route("/ready")
-@blp.response(200, HealthSchema)
-@blp.alt_response(503, **PROBLEM)
+@described(
+    blp.response(200, HealthSchema),
+    *problems(503),
+)
 def ready() -> Response:
     """Jobs can be accepted, and Redis will keep them."""
     reason = _why_not_ready()

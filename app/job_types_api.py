@@ -5,8 +5,8 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from app.answers import answer_json
+from app.described import described, problems
 from app.front_door import FrontDoor, front_door
-from app.jobs_api import PROBLEM
 from app.request_parser import require_json_accepted
 from app.schemas import JobTypeSchema
 from jobs.job_types import JobTypeInfo
@@ -16,8 +16,10 @@ blp.before_request(require_json_accepted)
 
 
 @blp.route("")
-@blp.response(200, JobTypeSchema(many=True))
-@blp.alt_response(503, **PROBLEM)
+@described(
+    blp.response(200, JobTypeSchema(many=True)),
+    *problems(503),
+)
 def list_job_types() -> Response:
     """The job types that living workers run, with the JSON Schema of their parameters."""
     door = front_door()

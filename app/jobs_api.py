@@ -10,13 +10,14 @@ from flask_smorest import Blueprint
 
 from app.answers import answer_empty, answer_json, answer_poll, answer_submit, base_url
 from app.cursor import from_cursor, next_link
+from app.described import PROBLEM, described, problems
 from app.documents import job_list
 from app.errors import InvalidRequest, JobHasNoResult
 from app.front_door import FrontDoor, front_door
 from app.parameters import as_json
 from app.prefer import Prefer, WaitChoice, choose_wait, parse_prefer, preference_applied
 from app.request_parser import RequestParser, require_json_accepted
-from app.schemas import UUID, CancelSchema, JobSchema, ListQuerySchema, ProblemSchema, SubmitSchema, WaitQuerySchema
+from app.schemas import UUID, CancelSchema, JobSchema, ListQuerySchema, SubmitSchema, WaitQuerySchema
 from app.waiting import submit_and_wait, wait
 from jobs.errors import JobNotFound
 from jobs.listing import Selection, page
@@ -30,7 +31,6 @@ blp.before_request(require_json_accepted)
 
 RETRY_AFTER = {"Retry-After": {"description": "Whole seconds, at least 1.", "schema": {"type": "integer"}}}
 LOCATION = {"Location": {"description": "The job's own URL.", "schema": {"type": "string", "format": "uri"}}}
-PROBLEM = {"schema": ProblemSchema, "content_type": "application/problem+json"}
 
 
 @blp.route("")
@@ -38,15 +38,14 @@ class Jobs(MethodView):
     """The collection."""
 
     @blp.arguments(SubmitSchema())
-    @blp.response(200, JobSchema, description="It ended within the wait; Failed and Cancelled are states, not errors.")
-    @blp.alt_response(202, schema=JobSchema, headers={**LOCATION, **RETRY_AFTER}, description="It goes on.")
-    @blp.alt_response(204, description="Completed, and `Prefer: return=minimal` was asked for.")
-    @blp.alt_response(400, **PROBLEM)
-    @blp.alt_response(409, **PROBLEM)
-    @blp.alt_response(413, **PROBLEM)
-    @blp.alt_response(415, **PROBLEM)
-    @blp.alt_response(422, **PROBLEM)
-    @blp.alt_response(503, **PROBLEM)
+    @described(
+        blp.response(
+            200, JobSchema, description="It ended within the wait; Failed and Cancelled are states, not errors."
+        ),
+        blp.alt_response(202, schema=JobSchema, headers={**LOCATION, **RETRY_AFTER}, description="It goes on."),
+        blp.alt_response(204, description="Completed, and `Prefer: return=minimal` was asked for."),
+        *problems(400, 409, 413, 415, 422, 503),
+    )
     def post(self, body: dict[str, Any]) -> Response:
         """Submit a job and wait for it, as long as the request says."""
         door = front_door()
@@ -58,9 +57,12 @@ class Jobs(MethodView):
         return answer_submit(door, record, applied, minimal=minimal, replayed=by_key)
 
     @blp.arguments(ListQuerySchema(), location="query")
-    @blp.response(200, JobSchema(many=True), description="Newest first; `Link` with rel=next when there may be more.")
-    @blp.alt_response(422, **PROBLEM)
-    @blp.alt_response(503, **PROBLEM)
+    @described(
+        blp.response(
+            200, JobSchema(many=True), description="Newest first; `Link` with rel=next when there may be more."
+        ),
+        *problems(422, 503),
+    )
     def get(self, query: dict[str, Any]) -> Response:
         """List jobs."""
         door = front_door()
@@ -89,12 +91,12 @@ class OneJob(MethodView):
     """One job."""
 
     @blp.arguments(WaitQuerySchema(), location="query")
-    @blp.response(200, JobSchema, description="It is final.")
-    @blp.alt_response(202, schema=JobSchema, headers=RETRY_AFTER, description="It goes on.")
-    @blp.alt_response(304, description="`If-None-Match` names this version.")
-    @blp.alt_response(404, **PROBLEM)
-    @blp.alt_response(422, **PROBLEM)
-    @blp.alt_response(503, **PROBLEM)
+    @described(
+        blp.response(200, JobSchema, description="It is final."),
+        blp.alt_response(202, schema=JobSchema, headers=RETRY_AFTER, description="It goes on."),
+        blp.alt_response(304, description="`If-None-Match` names this version."),
+        *problems(404, 422, 503),
+    )
     def get(self, query: dict[str, Any], job_id: str) -> Response:
         """Look at a job, after waiting for its end if asked to."""
         door = front_door()
@@ -102,10 +104,11 @@ class OneJob(MethodView):
         record = wait(door, door.store.get(canonical(job_id)), choice.seconds)
         return answer_poll(door, record, preference_applied(prefer, choice, False))
 
-    @blp.response(204)
-    @blp.alt_response(404, **PROBLEM)
-    @blp.alt_response(409, description="It is not final.", **PROBLEM)
-    @blp.alt_response(503, **PROBLEM)
+    @described(
+        blp.response(204),
+        blp.alt_response(409, description="It is not final.", **PROBLEM),
+        *problems(404, 503),
+    )
     def delete(self, job_id: str) -> Response:
         """Remove a final job."""
         door = front_door()
@@ -116,12 +119,12 @@ class OneJob(MethodView):
 
 @blp.route("/<job_id>/result")
 @blp.arguments(WaitQuerySchema(), location="query")
-@blp.response(200, description="The bare result.")
-@blp.alt_response(202, schema=JobSchema, headers=RETRY_AFTER, description="It goes on.")
-@blp.alt_response(404, **PROBLEM)
-@blp.alt_response(409, description="`job-failed` or `job-cancelled`, with the job's error.", **PROBLEM)
-@blp.alt_response(422, **PROBLEM)
-@blp.alt_response(503, **PROBLEM)
+@described(
+    blp.response(200, description="The bare result."),
+    blp.alt_response(202, schema=JobSchema, headers=RETRY_AFTER, description="It goes on."),
+    blp.alt_response(409, description="`job-failed` or `job-cancelled`, with the job's error.", **PROBLEM),
+    *problems(404, 422, 503),
+)
 def get_result(query: dict[str, Any], job_id: str) -> Response:
     """The result alone."""
     door = front_door()
@@ -139,14 +142,11 @@ def get_result(query: dict[str, Any], job_id: str) -> Response:
 
 @blp.route("/<job_id>/cancel", methods=["POST"])
 @blp.arguments(CancelSchema(), required=False)
-@blp.response(200, JobSchema)
-@blp.alt_response(400, **PROBLEM)
-@blp.alt_response(404, **PROBLEM)
-@blp.alt_response(409, description="It is Completed or Failed.", **PROBLEM)
-@blp.alt_response(413, **PROBLEM)
-@blp.alt_response(415, **PROBLEM)
-@blp.alt_response(422, **PROBLEM)
-@blp.alt_response(503, **PROBLEM)
+@described(
+    blp.response(200, JobSchema),
+    blp.alt_response(409, description="It is Completed or Failed.", **PROBLEM),
+    *problems(400, 404, 413, 415, 422, 503),
+)
 def cancel(body: dict[str, Any], job_id: str) -> Response:
     """Cancel a job: a queued one never starts, a running one is told at its next progress. Idempotent."""
     door = front_door()
@@ -155,10 +155,11 @@ def cancel(body: dict[str, Any], job_id: str) -> Response:
 
 
 @blp.route("/<job_id>/retry", methods=["POST"])
-@blp.response(202, JobSchema, headers={**LOCATION, **RETRY_AFTER}, description="It is New again.")
-@blp.alt_response(404, **PROBLEM)
-@blp.alt_response(409, description="It is neither Failed nor Cancelled.", **PROBLEM)
-@blp.alt_response(503, **PROBLEM)
+@described(
+    blp.response(202, JobSchema, headers={**LOCATION, **RETRY_AFTER}, description="It is New again."),
+    blp.alt_response(409, description="It is neither Failed nor Cancelled.", **PROBLEM),
+    *problems(404, 503),
+)
 def retry(job_id: str) -> Response:
     """Run a Failed or Cancelled job again, with as many attempts as a new one has."""
     door = front_door()

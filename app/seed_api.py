@@ -7,9 +7,10 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from app.answers import answer_json, base_url
+from app.described import described, problems
 from app.documents import seed_document
 from app.front_door import FrontDoor, front_door
-from app.jobs_api import PROBLEM, RETRY_AFTER, canonical, submission
+from app.jobs_api import RETRY_AFTER, canonical, submission
 from app.request_parser import RequestParser, require_json_accepted
 from app.schemas import SeedGetQuerySchema, SeedJobSchema, SeedStartSchema, SeedStartWithTimeoutSchema
 from app.waiting import submit_and_wait
@@ -23,13 +24,11 @@ ID_IN_BODY = {"type": "string", "format": "uuid"}
 
 @blp.route("/StartJobWithTimeout", methods=["POST"])
 @blp.arguments(SeedStartWithTimeoutSchema())
-@blp.response(200, SeedJobSchema, description="It ended in time.")
-@blp.alt_response(202, schema=ID_IN_BODY, headers=RETRY_AFTER, description="It goes on; the body is its id.")
-@blp.alt_response(400, **PROBLEM)
-@blp.alt_response(413, **PROBLEM)
-@blp.alt_response(415, **PROBLEM)
-@blp.alt_response(422, **PROBLEM)
-@blp.alt_response(503, **PROBLEM)
+@described(
+    blp.response(200, SeedJobSchema, description="It ended in time."),
+    blp.alt_response(202, schema=ID_IN_BODY, headers=RETRY_AFTER, description="It goes on; the body is its id."),
+    *problems(400, 413, 415, 422, 503),
+)
 def start_job_with_timeout(body: dict[str, Any]) -> Response:
     """Start a job and wait for `initialTimeout` milliseconds."""
     door = front_door()
@@ -38,12 +37,10 @@ def start_job_with_timeout(body: dict[str, Any]) -> Response:
 
 @blp.route("/StartJob", methods=["POST"])
 @blp.arguments(SeedStartSchema())
-@blp.response(202, ID_IN_BODY, headers=RETRY_AFTER, description="Accepted; the body is its id.")
-@blp.alt_response(400, **PROBLEM)
-@blp.alt_response(413, **PROBLEM)
-@blp.alt_response(415, **PROBLEM)
-@blp.alt_response(422, **PROBLEM)
-@blp.alt_response(503, **PROBLEM)
+@described(
+    blp.response(202, ID_IN_BODY, headers=RETRY_AFTER, description="Accepted; the body is its id."),
+    *problems(400, 413, 415, 422, 503),
+)
 def start_job(body: dict[str, Any]) -> Response:
     """Start a job."""
     return _start(front_door(), body, 0.0)
@@ -51,10 +48,10 @@ def start_job(body: dict[str, Any]) -> Response:
 
 @blp.route("/get")
 @blp.arguments(SeedGetQuerySchema(), location="query")
-@blp.response(200, SeedJobSchema)
-@blp.alt_response(404, **PROBLEM)
-@blp.alt_response(422, **PROBLEM)
-@blp.alt_response(503, **PROBLEM)
+@described(
+    blp.response(200, SeedJobSchema),
+    *problems(404, 422, 503),
+)
 def get_job(query: dict[str, Any]) -> Response:
     """Look at a job."""
     return answer_json(seed_document(front_door().store.get(canonical(query["job_id"]))))
