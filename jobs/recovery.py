@@ -96,10 +96,11 @@ class Recovery:
             lost |= {job_id: force == "force" for job_id, force in zip(reply[::2], reply[1::2], strict=True)}
         return lost
 
-    def reconcile(self, token: str, queues: Iterable[str]) -> bool:
+    def reconcile(self, token: str, queues: Iterable[str], grace: bool) -> bool:
         """Look once over all jobs, and help those that need it; whether it was on us to do so.
 
-        ``token`` names this worker: one leads, until it is silent for a third of a lease.
+        ``token`` names this worker: one leads, until it is silent for a third of a lease. With ``grace`` nothing is
+        taken from anybody for one more lease: this worker could not look for a while, so others could not renew.
         """
         lists = [queue_key(queue, priority) for queue in queues for priority in range(HIGHEST + 1)]
         keys = [
@@ -110,7 +111,7 @@ class Recovery:
         reply = self._store.call(
             "survey",
             [*keys, *(key for name in lists for key in (name, KEYS.waiting(name)))],
-            [token, lease // 1000 // LEADS_FOR_LEASES, MOST_AT_ONCE, lease, WINDOW],
+            [token, lease // 1000 // LEADS_FOR_LEASES, MOST_AT_ONCE, lease, WINDOW, "grace" if grace else ""],
         )
         if not reply:
             return False

@@ -27,6 +27,8 @@ class Reconciler:
         self._stopped = threading.Event()
         self._queues: set[str] = set()
         self._queues_at = self._swept_at = -QUEUES_EVERY
+        self._looked_at: float | None = None
+        """When the last look began that Redis answered; None until one has."""
 
     def start(self, **_: Any) -> None:
         threading.Thread(target=self._run, name="reconciler", daemon=True).start()
@@ -44,10 +46,13 @@ class Reconciler:
                 log.exception("not reconciled")
 
     def _look(self) -> None:
-        recovery = self._app.backend.recovery
-        if recovery.reconcile(WORKER, self._known_queues()) and time.monotonic() - self._swept_at >= SWEEP_EVERY:
+        recovery, began = self._app.backend.recovery, time.monotonic()
+        was_away = self._looked_at is not None and began - self._looked_at > self._app.settings.lease / 2
+        leads = recovery.reconcile(WORKER, self._known_queues(), grace=was_away)
+        self._looked_at = began
+        if leads and began - self._swept_at >= SWEEP_EVERY:
             recovery.sweep(self._app.settings.retention)
-            self._swept_at = time.monotonic()
+            self._swept_at = began
 
     def _known_queues(self) -> set[str]:
         if time.monotonic() - self._queues_at >= QUEUES_EVERY:

@@ -1,17 +1,18 @@
 -- See what needs a reconciler's hand. One worker leads; for the others there is nothing to do.
 -- KEYS  1 lock  2 leases  3 scheduled  4 index of InProgress  5 fetched  6.. pairs: a queue, who waits in it
 -- ARGV  1 token of the worker  2 how long it leads, in ms  3 most ids of each kind
---       4 lease in microseconds: a pause of half of it means that Redis was away, and everybody gets one more
---       5 how many messages at the head of a queue are looked at
+--       4 lease in microseconds  5 how many messages at the head of a queue are looked at
+--       6 'grace' from a worker that could not look for a while, leading or not: everybody gets one more lease, or ''
 -- Returns {} to a worker that does not lead; else {ids with an expired lease, ids whose time has come,
 -- {id, since, key that says so, id, since, key ...} of jobs whose message is gone}.
 local token, most, lease, window = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local lock, now = redis.call('GET', KEYS[1]), micros()
 local leader, seen, resume = string.match(lock or '', '^(%S+) (%d+) (%d+)$')
-if leader and leader ~= token and now - seen < ARGV[2] * 1000 then return {} end
-resume = tonumber(resume or 0)
-if not seen or now - seen > lease / 2 then resume = now + lease end
-redis.call('SET', KEYS[1], token .. ' ' .. whole(now) .. ' ' .. whole(resume))
+local leads = not leader or leader == token or now - seen >= ARGV[2] * 1000
+resume = ARGV[6] == 'grace' and now + lease or tonumber(resume or 0)
+if leads then leader, seen = token, now end
+redis.call('SET', KEYS[1], leader .. ' ' .. whole(seen) .. ' ' .. whole(resume))
+if not leads then return {} end
 
 local expired, gone = {}, {}
 local due = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', whole(now), 'LIMIT', 0, most)

@@ -53,7 +53,7 @@ def submit(site: Service, job_type: str, **body: Any) -> str:
 
 
 def running(site: Service, job_id: str) -> dict[str, Any]:
-    return eventually(lambda: (d := site.get(f"/jobs/{job_id}").json())["status"] == "InProgress" and d)
+    return eventually(lambda: (d := site.get(f"/jobs/{job_id}").json())["status"] == "InProgress" and d, within=15)
 
 
 def events_of(redis: Redis, job_id: str) -> list[Event]:
