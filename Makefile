@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check lint types imports bench compose-test lock clean help
+.PHONY: run test check lint types imports bench faults faults-short compose-test lock clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -12,9 +12,9 @@ run: $(VENV)/.run ## everything in one terminal; PORT, FLOWER_PORT, WORKERS and 
 	@exec $(BIN)/python -m launch
 
 test: $(VENV)/.dev ## every test, against a real server and real workers
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
-check: lint types imports test ## what CI runs: lint, types, import rules, tests
+check: lint types imports test faults-short ## what CI runs: lint, types, import rules, tests, a few faults
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -28,6 +28,12 @@ imports: $(VENV)/.dev ## who may import whom
 
 bench: $(VENV)/.dev ## side by side with stock Flask + Celery
 	$(BIN)/python -m benchmarks
+
+faults: $(VENV)/.dev ## kill everything, look whether a job was lost; at most 15 minutes. ROWS=1,5, SEED=7, WRITE=file
+	PYTHONPATH=tests $(BIN)/python -m faults $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write $(WRITE))
+
+faults-short: $(VENV)/.dev ## the part of it that every check runs, in less than 100 seconds
+	PYTHONPATH=tests $(BIN)/python -m faults --short
 
 compose-test: ## docker-compose.yml, really brought up
 	bash tests/compose/run.sh
