@@ -16,7 +16,7 @@ from app.errors import InvalidRequest
 from app.front_door import front_door
 from app.jobs_api import canonical
 from app.request_parser import RequestParser
-from app.schemas import EventsQuerySchema
+from app.schemas import EventsQuerySchema, ServerSentEventSchema
 from jobs.errors import StoreUnavailable
 from jobs.events import FINAL_EVENT_OF, Event
 from jobs.feed import Entry, Feed, Listener, order_of
@@ -31,7 +31,7 @@ HEARTBEAT_EVERY = 15.0
 COME_BACK_AFTER = 1000
 """Milliseconds after which a browser connects again."""
 FINAL = frozenset(FINAL_EVENT_OF.values())
-STREAM = {"schema": {"type": "string"}, "content_type": "text/event-stream"}
+STREAM = {"schema": ServerSentEventSchema, "content_type": "text/event-stream"}
 
 
 @blp.route("/jobs/<job_id>/events")

@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate
 
 from app.prefer import parse_wait_text
+from jobs.events import NAMES
 from jobs.status import Status
 
 END = r"$(?!\n)"
@@ -115,6 +116,14 @@ class WaitQuerySchema(Schema):
 class EventsQuerySchema(Schema):
     owner = fields.String(validate=OWNER_RULE)
     type = fields.String(validate=validate.Length(1, 100), metadata={"description": "Of the jobs."})
+
+
+class ServerSentEventSchema(Schema):
+    """One event of a stream."""
+
+    id = fields.String(required=True, metadata={"description": "Resume after it with Last-Event-ID."})
+    event = fields.String(required=True, validate=validate.OneOf(NAMES))
+    data = fields.String(required=True, metadata={"description": "A CloudEvent, as JSON."})
 
 
 class SeedGetQuerySchema(Schema):
