@@ -28,7 +28,7 @@ def twin(bench: Bench) -> Outcome:
 
 
 def _run(bench: Bench, name: str, count: int, spoil: bool) -> Outcome:
-    with Site(bench.room(name), JOBS_LEASE="1", JOBS_STREAM_LENGTH="2000000") as site:
+    with Site(bench.room(name), JOBS_LEASE="2", JOBS_STREAM_LENGTH="2000000") as site:
         site.start_web()
         ids = _fill(site, count)
         bench.tell(f"{count} jobs are queued")
@@ -37,10 +37,10 @@ def _run(bench: Bench, name: str, count: int, spoil: bool) -> Outcome:
         if not spoil:
             time.sleep(WORKED)
         grown = max(_memory(worker.popen.pid) - was for worker, was in zip(workers, before, strict=True))
+        again = sum(text.count("its message was gone") for text in site.logs())
         codes = [worker.stop(within=40) for worker in workers]
         if spoil:
             site.redis.lpush("default", *site.redis.lrange("default", 0, 9))
-        again = sum(text.count("its message was gone") for text in site.logs())
         evidence = gather(site, ids=ids, may_be_open=True)
     return _judge(Outcome(faults="none: only the queue").judge(evidence), evidence, again, grown, codes)
 
@@ -75,7 +75,7 @@ def _memory(pid: int) -> int:
 
 ROW = Row(
     "12",
-    "100,000 jobs queued, then 2 workers, lease 1 s",
+    "100,000 jobs queued, then 2 workers, lease 2 s",
     run,
     twin_is="10 messages twice",
     twin=twin,

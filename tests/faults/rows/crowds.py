@@ -39,11 +39,12 @@ def _run(bench: Bench, name: str, waiters: int, pollers: int, web: tuple[str, ..
         replies = crowd.replies(within=60)
         settle(site)
         evidence = gather(site, ids=[open_job, *(r.job_id for r in replies if r.request < waiters and r.job_id)])
-        held = not_come_back(site, before)
+        held, after = not_come_back(site, before), usage(site)
     outcome = Outcome(faults=f"{waiters} waiters, {pollers} pollers", violations=held).judge(evidence)
     for reply in replies:
         outcome.require(reply.status in (200, 202), f"answered {reply.status} {reply.broke}", reply.job_id)
     submit_p99, health_p99 = at(submits, 0.99), at(healths, 0.99)
+    outcome.notes.append(f"the web process had {before.megabytes} MB before and {after.megabytes} MB after")
     outcome.notes.append(
         f"submit p99 {1000 * submit_p99:.0f} ms of {len(submits)}, health p99 {1000 * health_p99:.0f} ms of "
         f"{len(healths)}; {len(replies)} answers to the crowd"
