@@ -10,7 +10,9 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -19,6 +21,8 @@ from faults import table
 from faults.outcome import Bench, Outcome, Row, Stopwatch
 from faults.rows import ROWS, SHORT
 
+Pair = tuple[Outcome, Outcome | None]
+"""Of a row, and of its twin if that was run."""
 SHOWN = 20
 """Violations of one row that are printed."""
 
@@ -32,8 +36,7 @@ def main(arguments: list[str]) -> int:
         return 2
     watch, lines, notes, failed = Stopwatch(), [], [], False
     directory = Path(mkdtemp(prefix="faults-"))
-    for row in _chosen(options):
-        outcome, twin = _run(row, options, directory)
+    for row, (outcome, twin) in _runs(_chosen(options), options, directory):
         lines.append(table.line(row.number, row.what, outcome, options.seed, _twin_cell(row, twin)))
         notes += [f"Row {row.number}: {note}" for note in outcome.notes]
         bad = (not outcome.holds and row.number != "stock") or (twin is not None and not row.caught(twin))
@@ -51,7 +54,18 @@ def main(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _run(row: Row, options: argparse.Namespace, directory: Path) -> tuple[Outcome, Outcome | None]:
+def _runs(rows: list[Row], options: argparse.Namespace, directory: Path) -> Iterator[tuple[Row, Pair]]:
+    """One after the other, but those that only wait side by side."""
+    for light, some in groupby(rows, lambda row: row.light):
+        if not light:
+            yield from ((row, _run(row, options, directory)) for row in some)
+            continue
+        group = list(some)
+        with ThreadPoolExecutor(len(group)) as pool:
+            yield from zip(group, pool.map(lambda row: _run(row, options, directory), group), strict=True)
+
+
+def _run(row: Row, options: argparse.Namespace, directory: Path) -> Pair:
     outcome = _tried(row.run, _bench(f"row {row.number}", options, directory))
     if row.twin is None or options.no_twins or (options.short and not options.rows and not row.twin_in_short):
         return outcome, None

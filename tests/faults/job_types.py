@@ -16,7 +16,7 @@ class WorkParameters(Schema):
     padding = fields.String(load_default="")
 
 
-@job("faults.work", schema=WorkParameters, max_attempts=5)
+@job("faults.work", schema=WorkParameters, max_attempts=20)
 def work(job: Job, seconds: float, steps: int, dies_at_attempts: int, padding: str) -> dict[str, object]:
     """Take ``seconds``; report ``steps`` times; die in the middle of the first ``dies_at_attempts`` attempts."""
     time.sleep(seconds / 2)

@@ -144,4 +144,5 @@ ROW = Row(
     run,
     twin_is="no time limit for answers",
     twin=twin,
+    light=True,
 )

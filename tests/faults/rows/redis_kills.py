@@ -77,4 +77,5 @@ ROW = Row(
     twin=twin,
     twin_breaks="I1",
     twin_in_short=True,
+    light=True,
 )

@@ -67,7 +67,7 @@ def _plan(bench: Bench, count: int, wait: float) -> list[Request]:
     for n in range(count):
         sent = n / RATE
         inside = count / RATE + bench.chance.uniform(0.0, 8.0) - sent  # while Redis is away, and just after
-        delay = inside if n % 2 else wait + 10.0
+        delay = inside if n % 2 else wait + 4.0
         plan.append({"at": sent, "body": {"type": "faults.work", "wait": wait, "delay": round(delay, 3)}})
     return plan
 
