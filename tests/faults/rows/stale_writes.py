@@ -43,6 +43,7 @@ def _run(bench: Bench, name: str, count: int, module: tuple[str, ...]) -> Outcom
         ids = [submit(site, parameters=half if n % 2 else {"seconds": SECONDS}) for n in range(count)]
         pids = [first.popen.pid, *(child.pid for child in children_of(first))]
         eventually(lambda: len(OurCensus(site).running(set(pids))) == count, within=10)
+        time.sleep(SECONDS / 2 + 0.3)  # in the second half of each job: the next thing that it does is a write
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         stopped = time.monotonic()
