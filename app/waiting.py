@@ -9,6 +9,7 @@ from kombu.exceptions import OperationalError
 from app.front_door import FrontDoor
 from jobs.backend import NotEnded
 from jobs.errors import QueueFull, StoreUnavailable
+from jobs.keys import KEYS
 from jobs.record import Record
 from jobs.submission import Accepted, Submission
 
@@ -59,7 +60,7 @@ def _hand_over(door: FrontDoor, job: Submission, accepted: Accepted) -> None:
         return
     try:
         door.queue.publish(job)
-        door.store.handed_over(job.id)
+        door.store.forget(job.id, KEYS.scheduled)
     except (OperationalError, StoreUnavailable) as error:
         log.warning("job %s: its message is not with the broker yet: %s", job.id, error)
 

@@ -48,24 +48,26 @@ class Recovery:
 
     def attempt_lost(self, job_id: str, holder: str, error_json: str = WORKER_LOST) -> None:
         """The process ``holder`` has died: what it ran goes back to the queue, or is Failed after its last attempt."""
-        record = self._found(job_id)
-        if record is not None and record.status is Status.IN_PROGRESS and record.holder == holder:
+        record = self._held(job_id, holder)
+        if record is not None:
             self._give_up(record, error_json, holder=holder)
 
     def give_back(self, job_id: str, holder: str) -> None:
         """The process ``holder`` is about to be ended: its job goes back to the queue and loses no attempt by it."""
-        record = self._found(job_id)
-        if record is not None and record.status is Status.IN_PROGRESS and record.holder == holder:
+        record = self._held(job_id, holder)
+        if record is not None:
             message, more = self._queue.message(record), record.max_attempts + 1
             with suppress(InvalidTransition, JobNotFound):
                 self._store.requeue(record, message, holder=holder, max_attempts=more)
                 log.info("job %s goes back to the queue", job_id)
 
-    def _found(self, job_id: str) -> Record | None:
+    def _held(self, job_id: str, holder: str) -> Record | None:
+        """The job, if that process runs it."""
         try:
-            return self._store.get(job_id)
+            record = self._store.get(job_id)
         except JobNotFound:
             return None
+        return record if record.status is Status.IN_PROGRESS and record.holder == holder else None
 
     def _give_up(self, record: Record, error_json: str, *, holder: str = "", only_expired: bool = False) -> None:
         message = self._queue.message(record)
@@ -129,7 +131,7 @@ class Recovery:
         for job_id, (since, where) in jobs.items():
             record = records.get(job_id)
             if record is None:
-                self._store.client.zrem(where, job_id)
+                self._store.forget(job_id, where)
                 continue
             if self._queue.is_outside and record.status is Status.NEW and not self._published(record):
                 continue

@@ -214,10 +214,10 @@ class JobStore(JobReader):
                 raise InvalidTransition(job_id, status, final)
         raise JobNotFound(job_id)
 
-    def handed_over(self, job_id: str) -> None:
-        """The other broker has the message of a job that was just submitted."""
+    def forget(self, job_id: str, key: str) -> None:
+        """Take the job out of ``key``, where it waits: there is nothing more to be done for it."""
         with available():
-            self.client.zrem(KEYS.scheduled, job_id)
+            self.client.zrem(key, job_id)
 
     def requeue(
         self,

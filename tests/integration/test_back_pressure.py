@@ -25,11 +25,8 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def site(server: RedisServer, tmp_path: Path) -> Iterator[Service]:
-    running = Service(tmp_path, server, JOBS_MAX_QUEUE=str(MOST), JOBS_LEASE="2")
-    try:
-        yield running.start()
-    finally:
-        running.stop()
+    with Service(tmp_path, server, JOBS_MAX_QUEUE=str(MOST), JOBS_LEASE="2") as running:
+        yield running
 
 
 @pytest.fixture

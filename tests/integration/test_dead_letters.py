@@ -36,11 +36,8 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer
 @pytest.fixture(scope="module")
 def site(own_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One worker for all of these tests: it has to live through them."""
-    running = Service(tmp_path_factory.mktemp("dead-letters"), own_server, JOBS_LEASE=str(LEASE))
-    try:
-        yield running.start()
-    finally:
-        running.stop()
+    with Service(tmp_path_factory.mktemp("dead-letters"), own_server, JOBS_LEASE=str(LEASE)) as running:
+        yield running
 
 
 @pytest.fixture

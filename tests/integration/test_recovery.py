@@ -33,11 +33,8 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer
 
 @pytest.fixture
 def site(own_server: RedisServer, tmp_path: Path) -> Iterator[Service]:
-    running = Service(tmp_path, own_server, JOBS_LEASE=str(LEASE))
-    try:
-        yield running.start()
-    finally:
-        running.stop()
+    with Service(tmp_path, own_server, JOBS_LEASE=str(LEASE)) as running:
+        yield running
 
 
 @pytest.fixture

@@ -34,6 +34,16 @@ class Service:
         eventually(lambda: self.get("/job-types").json(), within=20)
         return self
 
+    def __enter__(self) -> "Service":
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def start_web(self) -> Process:
         self.web = Process(self.directory / "web.log", "app", PORT=str(self.port), **self.environ)
         eventually(self._answers, within=20)
