@@ -1,11 +1,21 @@
 """Answers about one job: which code, which headers (CONTRACT, "Routes")."""
 
+from typing import Any
+
 from flask import Response, request
+from werkzeug.datastructures import Headers
 
 from app.documents import etag, job_document, self_url
 from app.front_door import FrontDoor
 from jobs.record import Record
 from jobs.status import Status
+
+
+class Answer(Response):
+    """A finished answer: its headers are complete, and its URLs are our own, which need no conversion."""
+
+    def get_wsgi_headers(self, environ: dict[str, Any]) -> Headers:
+        return self.headers
 
 
 def base_url(door: FrontDoor) -> str:
@@ -48,7 +58,7 @@ def answer_poll(door: FrontDoor, record: Record, applied: str | None) -> Respons
 
 def answer_empty(status: int) -> Response:
     """No body, and no type of one."""
-    response = Response(status=status)
+    response = Answer(status=status)
     del response.headers["Content-Type"]
     return response
 
@@ -64,7 +74,7 @@ def _accepted(door: FrontDoor, record: Record, base: str) -> Response:
 
 
 def _json(text: bytes | str, status: int) -> Response:
-    return Response(text, status, content_type="application/json")
+    return Answer(text, status, content_type="application/json")
 
 
 def _with_preference(response: Response, applied: str | None) -> Response:

@@ -43,14 +43,18 @@ class _TimedInput:
         return self._timed(self._stream.readline, size)
 
     def _timed(self, read: Callable[[int], bytes], size: int) -> bytes:
-        late = RequestTimeout(f"The body did not arrive within {self._seconds:g} seconds.")
         began = time.monotonic()
+        timeout = Timeout.start_new(max(self._left, 0.0))
         try:
-            with Timeout(max(self._left, 0.0), late):
-                return read(size)
+            return read(size)
+        except Timeout as late:
+            if late is not timeout:
+                raise
+            raise RequestTimeout(f"The body did not arrive within {self._seconds:g} seconds.") from None
         except ParseException as error:
             raise BadRequest(f"The body cannot be read: {type(error).__name__}.") from error
         except OSError as error:
             raise ClientDisconnected("The body ended before it was complete.") from error
         finally:
+            timeout.close()
             self._left -= time.monotonic() - began

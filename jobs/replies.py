@@ -9,12 +9,13 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 from celery.backends.asynchronous import BaseResultConsumer
 from redis import Redis
 from redis.client import PubSub
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, TimeoutError
 
 from jobs.availability import available
 from jobs.errors import StoreUnavailable
@@ -179,15 +180,17 @@ class _Reader:
             pubsub.close()
 
     def _read(self, pubsub: PubSub) -> None:
-        """Read until the connection breaks. redis-py resubscribes silently: a confirmation here means a gap."""
+        """Read until the connection breaks, without ``get_message``: it polls before every read, and reconnects."""
+        connection: Any = pubsub.connection
         while not self._stopped:
-            message = pubsub.get_message(timeout=PING_EVERY)
-            if message is None:
+            try:
+                reply = connection.read_response(timeout=PING_EVERY, disconnect_on_error=False, push_request=True)
+            except TimeoutError:
                 self._check(pubsub)
-            elif message["type"] == "message":
-                self._told(message["data"])
-            elif message["type"] == "subscribe":
-                self._recheck()
+                continue
+            match pubsub.handle_message(reply):
+                case {"type": "message", "data": told}:
+                    self._told(told)
 
     def _check(self, pubsub: PubSub) -> None:
         pubsub.ping()

@@ -63,7 +63,7 @@ class Submission:
 
     @property
     def tags_json(self) -> str:
-        return json.dumps(dict(self.tags), ensure_ascii=False)
+        return json.dumps(dict(self.tags), ensure_ascii=False) if self.tags else "{}"
 
     @property
     def fingerprint(self) -> str:

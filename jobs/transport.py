@@ -238,5 +238,22 @@ class Channel(redis.Channel):
         return params
 
 
+class _Loop:
+    """An event loop that is told once of each descriptor: kombu tells it at every turn, a failed system call each."""
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+
+    def add_reader(self, descriptor: int, callback: Callable[..., Any], *args: Any) -> None:
+        if descriptor not in self._loop.readers:
+            self._loop.add_reader(descriptor, callback, *args)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+
 class Transport(redis.Transport):
     Channel = Channel
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        super().register_with_event_loop(connection, _Loop(loop))  # type: ignore[no-untyped-call]
