@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks import growth, load, polling, table, waiting
+from benchmarks import events, growth, load, polling, table, waiting
 from benchmarks.systems import BenchmarkError, Ours, OursWithTaskEvents, Stock
 from launch.redis_server import ServerError
 
@@ -58,6 +58,8 @@ def _measure(options: argparse.Namespace, command: str) -> str:
         if options.polls:
             with polling.OursWithLengths(directory / "polling") as ours:
                 parts.append(polling.table(polling.measure(ours, options.polls, _tell)))
+        if options.events:
+            parts.append(events.measure(directory / "events", options.rounds, options.events, _tell))
     return "\n\n".join(parts)
 
 
@@ -68,6 +70,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--waiters", type=int, default=5000, help="waiting requests; 0 leaves them out (%(default)s)")
     parser.add_argument("--stored", type=int, default=1_000_000, help="jobs stored meanwhile; 0: none (%(default)s)")
     parser.add_argument("--polls", type=int, default=500, help="jobs that are polled; 0 leaves them out (%(default)s)")
+    parser.add_argument("--events", type=int, default=10, help="seconds of events; 0 leaves them out (%(default)s)")
     parser.add_argument("--write", type=Path, metavar="FILE", help=f"put the figures into FILE, after {table.BEGIN}")
     return parser.parse_args(arguments)
 
