@@ -12,6 +12,7 @@ from faults.rows import (
     rolling_restarts,
     stale_writes,
     stock_kills,
+    subscribers,
     waiters,
     web_kills,
     worker_kills,
@@ -26,6 +27,7 @@ _ROWS = (
     stale_writes.ROW,
     redis_kills.ROW,
     network.ROW,
+    subscribers.ROW,
     waiters.ROW,
     poison.ROW,
     full.ROW,
@@ -33,5 +35,5 @@ _ROWS = (
     crowds.ROW,
 )
 ROWS: dict[str, Row] = {row.number: row for row in _ROWS}
-SHORT = ["1", "6", "10"]
+SHORT = ["1", "6", "9", "10"]
 """What `make check` runs."""
