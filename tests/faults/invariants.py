@@ -11,8 +11,8 @@ I7    no 5xx but 503, and that with Retry-After
 I10   every key that is left has a TTL or a reason
 ====  =====================================================================================================
 
-I9 (what processes hold) is in ``usage``; I8 (a durable subscriber handles every event at least once, in the order of its
-job) is judged by the ninth row, ``rows/subscribers``.
+I9 (what processes hold) is in ``usage``; I8 (a durable subscriber handles every event at least once, in the order of
+its job) is judged by the ninth row, ``rows/subscribers``.
 """
 
 import json
