@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +30,8 @@ class Event:
     """Counts the events of one job from 1, without a gap."""
     data: Mapping[str, Any]
     """job_id, job_type, owner, status, old_status, attempt, and progress, duration, payload_uri, error if any."""
+    text: str = field(default="", repr=False, compare=False)
+    """The whole CloudEvent as JSON, as it was published."""
 
     @property
     def job_id(self) -> str:
@@ -52,9 +54,10 @@ class Event:
         """
         try:
             event = json.loads(text)
+            whole = text if isinstance(text, str) else text.decode()
             name = event["type"].removeprefix("job.")
             if event["specversion"] != "1.0" or name not in NAMES:
                 raise ValueError(f"type {event['type']!r} in specversion {event['specversion']!r}")
-            return cls(event["id"], name, event["time"], event["owner"], event["sequence"], event["data"])
+            return cls(event["id"], name, event["time"], event["owner"], event["sequence"], event["data"], whole)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an event of ours: {error!r}") from error
