@@ -64,10 +64,11 @@ class CallbackAddress(fields.String):
         about = "http or https, without user, password and fragment; public, unless JOBS_WEBHOOK_ALLOW names it."
         super().__init__(
             required=True,
-            validate=[validate.Length(max=LONGEST_URL), self._check],
+            validate=self._check,
             metadata={
                 "format": "uri",
                 "pattern": "^https?://",
+                "maxLength": LONGEST_URL,
                 "description": about,
                 "example": "https://example.org/",
             },

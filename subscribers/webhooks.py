@@ -4,7 +4,6 @@ import signal
 import threading
 
 from jobs.deliveries import Deliveries
-from jobs.errors import StoreRefused, StoreUnavailable
 from jobs.events import Event
 from jobs.reader import JobReader
 from jobs.redis_client import connect
@@ -19,8 +18,8 @@ from subscribers.subscriber import Subscriber
 NAME = "webhooks"
 GRACE = 4.0
 """Seconds that deliveries under way have when the service is stopped."""
-AGAIN_AFTER = 0.5
-"""Seconds until an event is tried again that Redis could not take."""
+MOST_TRIES = 20
+"""To plan the deliveries of one event, with growing pauses: a quarter of an hour, in all."""
 
 
 class WebhookService:
@@ -33,8 +32,9 @@ class WebhookService:
         poster = Poster(settings.webhook_secret, settings.webhook_allow)
         self._deliveries = Deliveries(store, lease)
         self._delivering = Delivering(self._deliveries, Webhooks(store), poster.post, schedule or Schedule())
-        self._subscriber = Subscriber(NAME, mode="durable", start="beginning", settings=settings)
-        self._stopped = threading.Event()
+        self._subscriber = Subscriber(
+            NAME, mode="durable", start="beginning", max_deliveries=MOST_TRIES, settings=settings
+        )
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT."""
@@ -42,21 +42,11 @@ class WebhookService:
         try:
             self._subscriber.run(self._plan)
         finally:
-            self._stopped.set()
             self._delivering.stop(GRACE)
 
     def _plan(self, event: Event) -> None:
-        """Returns once all deliveries of the event are kept; an event that is handed over twice makes no more."""
-        while True:
-            try:
-                if self._deliveries.plan(event):
-                    self._delivering.look()
-                return
-            except StoreRefused:
-                raise
-            except StoreUnavailable:
-                if self._stopped.wait(AGAIN_AFTER):
-                    raise
+        if self._deliveries.plan(event):
+            self._delivering.look()
 
 
 def main() -> None:
