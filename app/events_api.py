@@ -17,9 +17,10 @@ from app.front_door import front_door
 from app.jobs_api import canonical
 from app.request_parser import RequestParser
 from app.schemas import EventsQuerySchema, ServerSentEventSchema
+from jobs.entry_id import order_of
 from jobs.errors import StoreUnavailable
 from jobs.events import FINAL_EVENT_OF, Event
-from jobs.feed import Entry, Feed, Listener, order_of
+from jobs.feed import Entry, Feed, Listener
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.availability import available
+from jobs.entry_id import order_of
 from jobs.errors import StoreUnavailable
 from jobs.events import Event
 from jobs.keys import KEYS
@@ -34,12 +35,6 @@ class Entry:
     @property
     def order(self) -> tuple[int, int]:
         return order_of(self.id)
-
-
-def order_of(entry_id: str) -> tuple[int, int]:
-    """The id of a stream's entry as what it sorts by."""
-    milliseconds, _, sequence = entry_id.partition("-")
-    return int(milliseconds), int(sequence or 0)
 
 
 class Listener:

@@ -14,7 +14,10 @@ NAMES = (
     *("set_aside", "put_back", "free"),
     *("add_webhook", "end_webhook", "end_callback"),
     *("plan_deliveries", "take_deliveries", "put_off_delivery", "end_delivery"),
+    *("join", "next", "beat", "leave", "attempt", "bury"),
 )
+SHARED = dict.fromkeys(("join", "next", "beat", "leave", "attempt", "bury"), "subscription")
+"""What stands between the prelude and these scripts."""
 
 
 class Scripts:
@@ -26,7 +29,7 @@ class Scripts:
     def __init__(self, client: Any) -> None:
         prelude = _text("prelude")
         self._client = client
-        self._texts = {name: _flags(name) + prelude + _text(name) for name in NAMES}
+        self._texts = {name: _flags(name) + prelude + _shared(name) + _text(name) for name in NAMES}
         self._shas = {
             name: sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in self._texts.items()
         }
@@ -43,6 +46,10 @@ class Scripts:
 def _flags(name: str) -> str:
     """A Redis that is full takes no new job and no new webhook, and still lets what it has end."""
     return "#!lua\n" if name in {"submit", "add_webhook"} else "#!lua flags=allow-oom\n"
+
+
+def _shared(name: str) -> str:
+    return _text(SHARED[name]) if name in SHARED else ""
 
 
 def _text(name: str) -> str:
