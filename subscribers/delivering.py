@@ -70,7 +70,7 @@ class Delivering:
 
     def _take(self) -> bool:
         with self._lock:
-            busy = {host: number for host, number in self._busy.items() if number}
+            busy = dict(self._busy)
         free = AT_ONCE - sum(busy.values())
         if not free:
             return False
@@ -78,7 +78,11 @@ class Delivering:
         for delivery in taken:
             with self._lock:
                 self._busy[delivery.host] += 1
-            threading.Thread(target=self._deliver, args=(delivery,), name="delivery", daemon=True).start()
+            try:
+                threading.Thread(target=self._deliver, args=(delivery,), name="delivery", daemon=True).start()
+            except RuntimeError:  # no thread is to be had; it is due again when the lease ends
+                self._release(delivery)
+                raise
         return more
 
     def _deliver(self, delivery: Delivery) -> None:
@@ -89,11 +93,14 @@ class Delivering:
         except Exception:
             log.exception("delivery %s", delivery.id)
         finally:
-            with self._lock:
-                self._busy[delivery.host] -= 1
-                if not self._busy[delivery.host]:
-                    del self._busy[delivery.host]
-            self._look.set()
+            self._release(delivery)
+
+    def _release(self, delivery: Delivery) -> None:
+        with self._lock:
+            self._busy[delivery.host] -= 1
+            if not self._busy[delivery.host]:
+                del self._busy[delivery.host]
+        self._look.set()
 
     def _settle(self, delivery: Delivery) -> None:
         """Send it, and write down what came of it."""

@@ -1,9 +1,12 @@
 """No request reaches an address that it must not: seen from a receiver that is really there."""
 
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -97,6 +100,32 @@ def test_of_several_addresses_only_those_are_tried_that_may_be_reached() -> None
 
     with Receiver() as receiver:
         assert post(f"http://both.example:{receiver.port}/", resolve=several).has_arrived
+
+
+def test_a_certificate_is_checked_against_the_name_and_the_name_is_sent(tmp_path: Path) -> None:
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem"),
+            *("-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+        ],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    asked_for: list[str | None] = []
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    serving.sni_callback = lambda _socket, name, _context: asked_for.append(name)
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    with Receiver(tls=serving) as receiver:
+        by_name = f"https://localhost:{receiver.port}/"
+        assert post(by_name, tls=trusting).has_arrived
+        assert asked_for == ["localhost"]
+        with pytest.raises(NotAnswered, match=r"ConnectError.*certificate verify failed"):
+            post(f"https://127.0.0.1:{receiver.port}/", tls=trusting)
+        with pytest.raises(NotAnswered, match=r"ConnectError.*certificate verify failed"):
+            post(by_name)
+        assert len(receiver.received) == 1
 
 
 def test_a_redirect_is_not_followed() -> None:

@@ -188,6 +188,16 @@ def test_what_happened_while_the_service_was_away_is_told(hooks: Service, start:
     eventually(lambda: all(receiver.of(job_id) for job_id in [*ids, deleted]), within=15)
 
 
+def test_a_service_that_is_stopped_ends_though_a_receiver_does_not_answer(
+    hooks: Service, start: Started, receiver: Receiver
+) -> None:
+    receiver.answer(Says(200, after=20))
+    process = start("subscribers.webhooks")
+    job_id = submit(hooks, receiver.url)
+    eventually(lambda: receiver.of(job_id), within=10)
+    assert process.stop(within=8) == 0
+
+
 def test_a_slow_receiver_does_not_hold_up_another(hooks: Service, start: Started) -> None:
     with Receiver(Says(200, after=3)) as slow, Receiver() as quick:
         start(JOBS_WEBHOOK_ALLOW="127.0.0.1,localhost")

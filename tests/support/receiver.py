@@ -1,5 +1,6 @@
 """A receiver of callbacks: a real HTTP server in a thread, which answers as it is told and keeps what came."""
 
+import ssl
 import threading
 import time
 from base64 import b64encode
@@ -47,14 +48,16 @@ class Says:
 
 
 class Receiver:
-    """Listens on the loopback; the answers come in turn, the last for good."""
+    """Listens on the loopback; the answers come in turn, the last for good. With ``tls`` it speaks HTTPS."""
 
-    def __init__(self, *answers: Says) -> None:
+    def __init__(self, *answers: Says, tls: ssl.SSLContext | None = None) -> None:
         self.received: list[Received] = []
         self._answers = list(answers) or [Says()]
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self.take))
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 

@@ -2,15 +2,20 @@
 
 import base64
 import hmac
+import re
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
+from support.receiver import KEY, SECRET
 
 from jobs.addresses import Allowed
 from jobs.settings import Settings
 from subscribers.posting import Poster, seconds_of, webhook_id
 
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 
 
@@ -49,6 +54,23 @@ def test_an_id_that_a_signature_must_not_hold_is_hashed_and_stays_the_same() -> 
 )
 def test_retry_after_is_seconds_or_a_time(text: str, seconds: float | None) -> None:
     assert seconds_of(text, NOW) == seconds
+
+
+def test_the_receiver_in_the_documentation_takes_what_is_ours_and_refuses_the_rest() -> None:
+    page = (ROOT / "docs" / "webhooks.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    room: dict[str, Any] = {"is_new": lambda webhook_id: webhook_id == "i:3", "__name__": "receiver"}
+    exec(code.replace("whsec_…", SECRET), room)  # noqa: S102  it is our own page
+    body = '{"type": "job.completed", "data": {"job_id": "i", "status": "Completed"}}'
+    now = datetime.now(UTC)
+    headers = {
+        "webhook-id": "i:3",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(KEY).sign("i:3", now, body),
+    }
+    client = room["app"].test_client()
+    assert client.post("/hook", data=body, headers=headers).status_code == 204
+    assert client.post("/hook", data=body + " ", headers=headers).status_code == 500
 
 
 def test_the_key_is_not_shown_by_what_holds_it() -> None:
