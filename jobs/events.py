@@ -57,6 +57,9 @@ class Event:
         """
         try:
             event = orjson.loads(text)
+        except ValueError as error:
+            raise ValueError(f"not JSON: {error}") from error
+        try:
             name = event["type"].removeprefix("job.")
             if event["specversion"] != "1.0" or name not in NAMES:
                 raise ValueError(f"type {event['type']!r} in specversion {event['specversion']!r}"[:200])

@@ -10,9 +10,9 @@ class Gap:
     stream: str
     """The Redis key."""
     after: str
-    """The id of the last entry before the gap, or of the first one lost, as far as that is known."""
+    """The id of the last entry before the gap, or of the first one that was lost."""
     before: str
-    """The id of the oldest entry that is left; ``+`` when there is none."""
+    """The id of the first entry after the gap, or of the last one that was lost; ``+`` when neither is known."""
     missed: int | None
     """How many were lost; None where nobody can know."""
 

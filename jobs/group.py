@@ -131,7 +131,7 @@ class Group:
     def gap(self, told: bytes) -> Gap:
         """One of the gaps of :class:`Taken`."""
         after, before, missed = told.decode().split()
-        return Gap(self.stream, after, before, int(missed))
+        return Gap(self.stream, after, before, None if missed == "?" else int(missed))
 
     def pending(self) -> set[str]:
         """The ids of all entries that somebody has in hand."""

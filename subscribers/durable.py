@@ -123,7 +123,7 @@ class Durable:
         new = [entry for entry in taken.entries if entry.id not in self._backlog]
         gone = [entry for entry in new if entry.text is None]
         if gone:
-            self._tell(Gap(self._group.stream, gone[0].id, taken.last_id, len(gone)), on_gap)
+            self._tell(Gap(self._group.stream, gone[0].id, gone[-1].id, len(gone)), on_gap)
             self._handled.extend(gone)
         self._backlog.add(self._delivery(entry) for entry in new if entry.text is not None)
 
@@ -241,6 +241,8 @@ def _event(entry: Entry) -> Event:
         ValueError: it holds none.
     """
     text = entry.text or b""
+    if not text:
+        raise ValueError("no field event")
     if len(text) > LONGEST_EVENT:
         raise ValueError(f"{len(text)} bytes are too many for an event")
     return Event.from_json(text, entry.id)

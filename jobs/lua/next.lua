@@ -7,7 +7,7 @@
 -- Returns {'removed'} its lease was over and others have all it had; {'no group'};
 -- {'ok', number of entries read, last id that the group has read, last id of the stream, entries, whole, gaps}: the entries
 -- as {id, job, text, attempts}, text false when there is none, attempts false when nothing is known against the entry.
--- With `whole` 1 they are all that it has in hand, those it knows too, else new ones only. A gap is 'after before number'.
+-- With `whole` 1 they are all that it has in hand, those it knows too, else new ones only. A gap is 'after before number', or '?' for it.
 local group, me, most, have = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local handled, jobs = tonumber(ARGV[5]), tonumber(ARGV[6])
 if not redis.call('ZSCORE', KEYS[2], me) then return {'removed'} end
@@ -24,7 +24,7 @@ for i = 7 + handled + 2 * jobs, #ARGV do redis.call('LREM', KEYS[5], 1, ARGV[i])
 local function texts(entries)  -- {id, job, text, false} of each: a job is what its first "subject" names
   local found = {}
   for i, entry in ipairs(entries) do
-    local text = entry[2] and fields(entry[2]).event or false
+    local text = entry[2] and (fields(entry[2]).event or '')
     found[i] = {entry[1], text and string.match(text, '"subject":"([^"]*)"') or entry[1], text, false}
   end
   return found
@@ -32,14 +32,15 @@ end
 
 local stream = fields(redis.call('XINFO', 'STREAM', KEYS[1]))
 local first, trimmed = stream['first-entry'], stream['entries-added'] - stream.length
-local read = position['entries-read']
-if read and read < trimmed then  -- what the group has not read begins before the stream does
-  note_gap(position['last-delivered-id'], first and first[1] or stream['last-generated-id'], whole(trimmed - read))
-  redis.call('XGROUP', 'SETID', KEYS[1], group, position['last-delivered-id'], 'ENTRIESREAD', whole(trimmed))
+local last, read = position['last-delivered-id'], position['entries-read']
+local skipped = first and not read and trimmed > 0 and precedes(last, first[1])  -- where nobody can count
+if skipped or (read and read < trimmed) then  -- what the group has not read begins before the stream does
+  note_gap(last, first and first[1] or stream['last-generated-id'], read and whole(trimmed - read) or '?')
+  redis.call('XGROUP', 'SETID', KEYS[1], group, last, 'ENTRIESREAD', whole(trimmed))
 end
 
 local fresh = {}
-if most > 0 and position['last-delivered-id'] ~= stream['last-generated-id'] then
+if most > 0 and last ~= stream['last-generated-id'] then
   local reply = redis.call('XREADGROUP', 'GROUP', group, me, 'COUNT', most, 'STREAMS', KEYS[1], '>')
   fresh = reply and texts(reply[1][2]) or {}
 end
@@ -65,7 +66,7 @@ if #names > 0 then
   for job, hold in pairs(set) do flat[#flat + 1] = job; flat[#flat + 1] = hold end
   redis.call('HSET', KEYS[3], unpack(flat))
   for holder, ids in pairs(theirs) do
-    redis.call('XCLAIM', KEYS[1], group, holder, 0, unpack(ids), 'JUSTID')
+    claim(group, holder, ids)
   end
 end
 
@@ -78,5 +79,5 @@ for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], group)) do
     for _, entry in ipairs(mine) do entry[4] = redis.call('HGET', KEYS[4], entry[1]) end
   end
 end
-return {'ok', #fresh, #fresh > 0 and fresh[#fresh][1] or position['last-delivered-id'], stream['last-generated-id'], mine,
+return {'ok', #fresh, #fresh > 0 and fresh[#fresh][1] or last, stream['last-generated-id'], mine,
   whole_hand, redis.call('LRANGE', KEYS[5], 0, -1)}

@@ -3,6 +3,7 @@
 --       1 stream  2 consumers  3 held jobs  4 attempts  5 gaps
 -- group_of(stream, name)        what XINFO GROUPS says of the group; nil when there is none.
 -- release(me, argv, first, n)   n pairs (job, entry) from ARGV[first]: who has handled a job's last entry holds it no more.
+-- claim(group, consumer, ids)   make the entries the consumer's; the ids of those that there still are.
 -- note_gap(after, before, n)    keep that n entries were trimmed that the group still needed, until it has been told.
 -- take_over(group, heir, now, mark)
 --     Everything of consumers that are not registered, or whose lease is over at `now`, goes to `heir`: their entries
@@ -34,6 +35,12 @@ local function note_gap(after, before, n)
   redis.call('RPUSH', KEYS[5], after .. ' ' .. before .. ' ' .. n)
 end
 
+local function claim(group, consumer, ids)
+  local command = {'XCLAIM', KEYS[1], group, consumer, 0, unpack(ids)}
+  command[#command + 1] = 'JUSTID'
+  return redis.call(unpack(command))
+end
+
 local function take_entries(group, from, heir, mark)
   local start, gone, oldest = '-', 0, nil
   while true do
@@ -41,7 +48,7 @@ local function take_entries(group, from, heir, mark)
     if #pending == 0 then break end
     local ids = {}
     for i, entry in ipairs(pending) do ids[i] = entry[1] end
-    local taken = redis.call('XCLAIM', KEYS[1], group, heir, 0, unpack(ids), 'JUSTID')
+    local taken = claim(group, heir, ids)
     start, gone = '(' .. ids[#ids], gone + #ids - #taken
     if #taken < #ids then oldest = oldest or ids[1] end
     if mark then

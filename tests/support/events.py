@@ -29,9 +29,9 @@ class Producer:
     def stream(self) -> str:
         return KEYS.stream_of(self.owner)
 
-    def jobs(self, number: int, events: int = 3) -> list[str]:
+    def jobs(self, number: int, events: int = 3, job_id: str = "") -> list[str]:
         """So many finished jobs of so many events each (three at least), their events all mixed."""
-        ids = [self._submit() for _ in range(number)]
+        ids = [self._submit(job_id) for _ in range(number)]
         claims = [self.store.claim(job_id) for job_id in ids]
         self.told += [(job_id, 2) for job_id in ids]
         for step in range(3, events):
@@ -43,8 +43,8 @@ class Producer:
             self.told.append((job_id, events))
         return ids
 
-    def _submit(self) -> str:
-        job = Submission(type="t", owner=self.owner, parameters_json="{}", queue="nobody", max_attempts=1)
+    def _submit(self, job_id: str) -> str:
+        job = Submission(type="t", owner=self.owner, parameters_json="{}", queue="nobody", max_attempts=1, id=job_id)
         self.store.submit(job, message=None)
         self.told.append((job.id, 1))
         return job.id
