@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,10 +11,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import yaml
 from redis import Redis
 from standardwebhooks import Webhook, WebhookVerificationError
 from support.eventually import eventually
-from support.processes import Process
+from support.processes import ROOT, Process, clean_environ
 from support.receiver import KEY, SECRET, Receiver, Says
 from support.service import Service
 
@@ -179,6 +182,23 @@ def test_a_killed_service_s_deliveries_arrive_after_its_restart(
     assert {each.id for each in receiver.of(job_id)} == {f"{job_id}:3"}
 
 
+def test_every_end_is_told_though_the_service_is_killed_again_and_again(
+    hooks: Service, start: Started, receiver: Receiver
+) -> None:
+    receiver.answer(Says(200, after=0.05))
+    ids: list[str] = []
+    for _ in range(6):
+        process = start(JOBS_LEASE="1")
+        ids += [submit(hooks, receiver.url) for _ in range(20)]
+        told = len(receiver.received)
+        eventually(lambda told=told: len(receiver.received) >= told + 5, within=15)
+        process.kill()
+    for _ in range(2):
+        start(JOBS_LEASE="1")
+    eventually(lambda: all(receiver.of(job_id) for job_id in ids), within=30)
+    assert {each.id for each in receiver.received} == {f"{job_id}:3" for job_id in ids}
+
+
 def test_what_happened_while_the_service_was_away_is_told(hooks: Service, start: Started, receiver: Receiver) -> None:
     assert start().stop() in {0, -15}
     ids = [submit(hooks, receiver.url, wait=5) for _ in range(5)]
@@ -232,6 +252,26 @@ def test_the_secret_is_in_no_log(hooks: Service, start: Started, receiver: Recei
     for log in hooks.directory.glob("*.log"):
         for secret in (SECRET, SECRET.removeprefix("whsec_"), KEY.decode(), KEY.hex()):
             assert secret not in log.read_text(errors="replace"), log
+
+
+def test_the_container_s_healthcheck_tells_a_living_service_from_a_dead_one(
+    hooks: Service, start: Started, redis: Any
+) -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    _, _, *arguments = compose["services"]["webhooks"]["healthcheck"]["test"]
+
+    def is_healthy(**environ: str) -> bool:
+        command = [sys.executable, *arguments]
+        return (
+            subprocess.run(command, env=clean_environ(**{**hooks.environ, **environ}), capture_output=True).returncode
+            == 0
+        )
+
+    process = start("subscribers.webhooks")
+    eventually(is_healthy, within=10)
+    process.kill()
+    eventually(lambda: not is_healthy(), within=15)
+    assert is_healthy(JOBS_WEBHOOK_SECRET="")
 
 
 def test_without_a_secret_the_service_says_so_and_waits(service: Service, tmp_path: Path) -> None:
