@@ -22,10 +22,12 @@ STATUS_OF: Mapping[type[Exception], int] = MappingProxyType(
         e.UnknownJobType: 422,
         e.InvalidParameters: 422,
         e.JobNotFound: 404,
+        e.WebhookNotFound: 404,
         e.InvalidTransition: 409,
         e.JobIdTaken: 409,
         e.AttemptsUsedUp: 409,
         e.IdempotencyKeyReused: 422,
+        e.TooManyWebhooks: 409,
         e.StoreUnavailable: 503,
         e.StoreRefused: 503,
         e.QueueFull: 503,
@@ -67,6 +69,13 @@ class JobHasNoResult(e.JobsError):
         super().__init__(detail)
 
 
+class WebhooksOff(e.JobsError):
+    """404: the routes of webhooks are there only where a secret is set to sign with."""
+
+    def __init__(self) -> None:
+        super().__init__("Webhooks are off here: JOBS_WEBHOOK_SECRET is not set.")
+
+
 def register(app: Flask) -> None:
     """Make every error of ``app`` a problem document."""
     app.register_error_handler(e.JobsError, _answer_jobs_error)
@@ -102,6 +111,8 @@ def _answer_jobs_error(error: e.JobsError) -> Response:
         case JobHasNoResult():
             why = {"error": orjson.Fragment(error.error_json)} if error.error_json else {}
             return answer(409, str(error), slug=error.slug, title=error.title, **why)
+        case WebhooksOff():
+            return answer(404, str(error), slug="webhooks-off", title="Webhooks are off")
         case e.StoreUnavailable():
             response = answer(503, str(error))
             response.headers["Retry-After"] = str(error.retry_after)

@@ -17,6 +17,7 @@ from jobs.job_types import JobTypes
 from jobs.record import Record
 from jobs.settings import Settings
 from jobs.store import JobStore
+from jobs.webhooks import Webhooks
 
 DURATIONS_TRUSTED_FOR = 1.0
 """Seconds a web process trusts the durations of a type that it read."""
@@ -34,6 +35,7 @@ class FrontDoor:
         self.types = JobTypes(self.store)
         self.pressure = Pressure(self.store)
         self.feed = Feed(self.store)
+        self.webhooks = Webhooks(self.store)
         self.rules = ParameterRules()
         self._durations: dict[str, _Read] = {}
 

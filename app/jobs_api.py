@@ -9,6 +9,7 @@ from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from app.answers import answer_empty, answer_json, answer_poll, answer_submit, base_url
+from app.callbacks import CALLBACKS, callback_of
 from app.cursor import from_cursor, next_link
 from app.described import PROBLEM, described, problems
 from app.documents import job_list
@@ -45,6 +46,7 @@ class Jobs(MethodView):
         blp.alt_response(202, schema=JobSchema, headers={**LOCATION, **RETRY_AFTER}, description="It goes on."),
         blp.alt_response(204, description="Completed, and `Prefer: return=minimal` was asked for."),
         *problems(400, 409, 413, 415, 422, 503),
+        blp.doc(callbacks=CALLBACKS),
     )
     def post(self, body: dict[str, Any]) -> Response:
         """Submit a job and wait for it, as long as the request says."""
@@ -218,6 +220,7 @@ def submission(door: FrontDoor, body: dict[str, Any]) -> Submission:
         traceparent=_traceparent(),
         chosen_id=chosen.lower() if chosen else None,
         idempotency_key=_idempotency_key(),
+        callback=callback_of(door, body["callback"], "/callback") if "callback" in body else None,
     )
 
 

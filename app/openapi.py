@@ -7,6 +7,7 @@ import orjson
 from flask import Blueprint, Flask, Response, current_app
 from flask_smorest import Api
 
+from app.callbacks import WEBHOOKS
 from app.errors import answer_http_error
 from app.front_door import front_door
 from app.schemas import ProblemSchema
@@ -36,7 +37,7 @@ def create_api(app: Flask) -> Api:
         PROPAGATE_EXCEPTIONS=False,
     )
     about = "Post a job, wait a while, poll or subscribe for the rest."
-    api = JobsApi(app, spec_kwargs={"info": {"description": about}})
+    api = JobsApi(app, spec_kwargs={"info": {"description": about}, "webhooks": WEBHOOKS})
     app.extensions["openapi"] = api
     return api
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.problems import CONTENT_TYPE, problem_bytes
-from jobs.settings import Network
+from jobs.addresses import Network
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication

@@ -5,8 +5,10 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate
 
 from app.prefer import parse_wait_text
+from jobs.callback import LONGEST_URL, USUAL_EVENTS, CallbackUrl
 from jobs.events import NAMES
 from jobs.status import Status
+from jobs.webhooks import ACTIVE, DISABLED
 
 END = r"$(?!\n)"
 """The end of the text, for Python (whose ``$`` overlooks a last line break) and for readers of JSON Schema alike."""
@@ -55,6 +57,43 @@ def pattern(regex: str, what: str) -> validate.Regexp:
 OWNER_RULE = pattern(OWNER, "1 to 64 of A-Z a-z 0-9 _ -")
 
 
+class CallbackAddress(fields.String):
+    """A URL that events are sent to."""
+
+    def __init__(self) -> None:
+        about = "http or https, without user, password and fragment; public, unless JOBS_WEBHOOK_ALLOW names it."
+        super().__init__(
+            required=True,
+            validate=self._check,
+            metadata={
+                "format": "uri",
+                "pattern": "^https?://",
+                "maxLength": LONGEST_URL,
+                "description": about,
+                "example": "https://example.org/",
+            },
+        )
+
+    @staticmethod
+    def _check(text: str) -> None:
+        try:
+            CallbackUrl.from_text(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+
+class CallbackSchema(Schema):
+    """Who is told of the job's events, by a signed POST of each (Standard Webhooks)."""
+
+    url = CallbackAddress()
+    events = fields.List(
+        fields.String(validate=validate.OneOf(NAMES)),
+        load_default=list(USUAL_EVENTS),
+        validate=validate.Length(1, len(NAMES)),
+        metadata={"description": "Which events; how the job ended, unless it says."},
+    )
+
+
 class SubmitSchema(Schema):
     """A submit: which type of job, for whom, with what."""
 
@@ -81,6 +120,7 @@ class SubmitSchema(Schema):
         validate=validate.Length(0, MOST_TAGS),
         metadata={"maxProperties": MOST_TAGS},
     )
+    callback = fields.Nested(CallbackSchema)
 
 
 class SeedStartSchema(Schema):
@@ -212,6 +252,27 @@ class JobTypeSchema(Schema):
     max_attempts = fields.Integer(required=True)
     expected_duration = fields.Float(
         required=True, allow_none=True, metadata={"description": "Seconds in which half of them ended."}
+    )
+
+
+class AddWebhookSchema(CallbackSchema):
+    """Who is told of the events of many jobs."""
+
+    owner = fields.String(validate=OWNER_RULE, metadata={"description": "Whose jobs; everybody's, unless it says."})
+
+
+class WebhookSchema(Schema):
+    """A standing webhook."""
+
+    id = fields.UUID(required=True)
+    url = fields.String(required=True)
+    owner = fields.String(required=True, allow_none=True)
+    events = fields.List(fields.String(validate=validate.OneOf(NAMES)), required=True)
+    created_at = fields.AwareDateTime(required=True)
+    status = fields.String(
+        required=True,
+        validate=validate.OneOf([ACTIVE, DISABLED]),
+        metadata={"description": "Disabled: its receiver answered 410, and is told nothing more."},
     )
 
 

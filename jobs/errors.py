@@ -8,11 +8,13 @@
     │   ├── UnknownJobType           no worker announced that type
     │   └── InvalidParameters        the parameters break the type's schema
     ├── JobNotFound                  no such job, or it has been purged
+    ├── WebhookNotFound              no such webhook
     ├── Conflict
     │   ├── InvalidTransition        the job's status does not allow the move
     │   ├── AttemptsUsedUp           the job has run as often as it may
     │   ├── JobIdTaken               the chosen id belongs to a job with another body
-    │   └── IdempotencyKeyReused     the Idempotency-Key came before with another body
+    │   ├── IdempotencyKeyReused     the Idempotency-Key came before with another body
+    │   └── TooManyWebhooks          there are as many webhooks as there may be
     ├── StoreUnavailable             Redis is down, hung or full
     │   ├── StoreRefused             Redis refuses: a key of ours holds something else
     │   └── QueueFull                too many jobs wait
@@ -70,8 +72,14 @@ class JobNotFound(JobsError):
         super().__init__("There is no job with this id: it was never submitted here, or has been purged.")
 
 
+class WebhookNotFound(JobsError):
+    def __init__(self, webhook_id: str) -> None:
+        self.webhook_id = webhook_id
+        super().__init__("There is no webhook with this id: it was never added here, or has been removed.")
+
+
 class Conflict(JobsError):
-    """The job's present state does not allow what was asked."""
+    """The present state of what is stored does not allow what was asked."""
 
 
 class InvalidTransition(Conflict):
@@ -95,6 +103,12 @@ class JobIdTaken(Conflict):
 class IdempotencyKeyReused(Conflict):
     def __init__(self) -> None:
         super().__init__("This Idempotency-Key was used before with another body.")
+
+
+class TooManyWebhooks(Conflict):
+    def __init__(self, most: int) -> None:
+        self.most = most
+        super().__init__(f"There are {most} webhooks, which is as many as there may be: remove one.")
 
 
 class StoreUnavailable(JobsError):

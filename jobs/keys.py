@@ -45,6 +45,15 @@ class Keys:
                                                          these four ``JOBS_RETENTION`` after a process was seen last
     ``…:dead``                                 stream    its dead letters; at most about 10,000
     ``jobs:not-a-queue:<queue>``               any       what stood in place of a queue; a week
+    ``jobs:webhooks``                          zset      the ids of standing webhooks, by when they were added
+    ``jobs:webhook:<id>``                      hash      one of them, until it is removed
+    ``jobs:webhooks:<owner or *>:<event>``     set       the ids of those that want such an event
+    ``jobs:callback:<id>``                     string    the callback of a deleted job; ``JOBS_RETENTION``
+    ``jobs:callback-gone:<id>``                string    the job's callback answered 410, when; a week
+    ``jobs:delivery:<event id> <target>``      hash      an event to be told; an hour after it was, or was given up
+    ``jobs:deliveries``                        zset      hosts, by when the first of their deliveries is due
+    ``jobs:deliveries:to:<host>``              zset      the deliveries to a host, by when they are due
+    ``jobs:deliveries:dead``                   stream    deliveries given up; at most about 10,000
     ``<queue>``                                list      Celery's messages
     =========================================  ========  ==================================================
 
@@ -62,6 +71,9 @@ class Keys:
     reconciler: str = "jobs:reconciler"
     counts: str = "jobs:counts"
     dead: str = "jobs:dead"
+    webhooks: str = "jobs:webhooks"
+    deliveries: str = "jobs:deliveries"
+    deliveries_dead: str = "jobs:deliveries:dead"
     subscriptions: str = "jobs:subscriptions"
     index_of_tag_prefix: str = "jobs:index:tag:"
 
@@ -99,6 +111,25 @@ class Keys:
 
     def durations(self, job_type: str) -> str:
         return f"jobs:durations:{job_type}"
+
+    def webhook(self, webhook_id: str) -> str:
+        return f"jobs:webhook:{webhook_id}"
+
+    def webhooks_wanting(self, owner: str, event: str) -> str:
+        return f"jobs:webhooks:{owner}:{event}"
+
+    def callback(self, job_id: str) -> str:
+        """Where the callback of a deleted job is kept; else it is in the record."""
+        return f"jobs:callback:{job_id}"
+
+    def callback_gone(self, job_id: str) -> str:
+        return f"jobs:callback-gone:{job_id}"
+
+    def delivery(self, delivery_id: str) -> str:
+        return f"jobs:delivery:{delivery_id}"
+
+    def deliveries_to(self, host: str) -> str:
+        return f"jobs:deliveries:to:{host}"
 
     def channel_prefix(self, owner: str) -> str:
         """What the channel of an owner's event starts with; the event's name follows."""

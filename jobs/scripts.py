@@ -14,6 +14,8 @@ NAMES = (
     *("list", "announce"),
     *("renew", "survey", "enqueue", "sweep"),
     *("set_aside", "put_back", "free"),
+    *("add_webhook", "end_webhook", "end_callback"),
+    *("plan_deliveries", "take_deliveries", "put_off_delivery", "end_delivery"),
     *("join", "next", "beat", "leave", "attempt", "bury"),
 )
 SHARED = dict.fromkeys(("join", "next", "beat", "leave", "attempt", "bury"), "subscription")
@@ -41,8 +43,8 @@ class Scripts:
 
 
 def _flags(name: str) -> str:
-    """A Redis that is full takes no new job, and still lets those that it has end."""
-    return "#!lua\n" if name == "submit" else "#!lua flags=allow-oom\n"
+    """A Redis that is full takes no new job and no new webhook, and still lets what it has end."""
+    return "#!lua\n" if name in {"submit", "add_webhook"} else "#!lua flags=allow-oom\n"
 
 
 def _shared(name: str) -> str:

@@ -4,6 +4,7 @@ import ipaddress
 import math
 import os
 import re
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from jobs.addresses import Allowed, Network
 from jobs.errors import SettingsError
 
 SHORTEST_LEASE = 0.5
 """Seconds; a lease is renewed four times while it lasts."""
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+WEBHOOK_KEY_BYTES = range(24, 65)
+"""How long the key in ``JOBS_WEBHOOK_SECRET`` may be."""
 
 
 def _seconds(text: str) -> float:
@@ -90,8 +92,27 @@ def _job_type(text: str) -> str:
     return text
 
 
-def _setting(default: Any, parse: Callable[[str], Any], meaning: str) -> Any:
-    return field(default=default, metadata={"parse": parse, "meaning": meaning})
+def _allowed(text: str) -> Allowed:
+    try:
+        return Allowed.from_text(text)
+    except ValueError as error:
+        raise ValueError("is not a list of hosts, addresses or networks such as hooks.local,10.1.2.0/24") from error
+
+
+def _webhook_key(text: str) -> bytes:
+    """The key in a secret, as Standard Webhooks writes one; what is wrong is told without a word of it."""
+    try:
+        encoded = text.removeprefix("whsec_")
+        key = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:
+        key = b""
+    if encoded == text or len(key) not in WEBHOOK_KEY_BYTES:
+        raise ValueError("is not whsec_ and the base64 of 24 to 64 bytes")
+    return key
+
+
+def _setting(default: Any, parse: Callable[[str], Any], meaning: str, *, shown: bool = True) -> Any:
+    return field(default=default, repr=shown, metadata={"parse": parse, "meaning": meaning})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +139,8 @@ class Settings:
     stream_hard_length: int | None = _setting(None, _count, "events a stream holds at most, about; 10 x the above")
     default_type: str = _setting("demo.random_delay", _job_type, "what the seed's endpoints run")
     modules: tuple[str, ...] = _setting((), _modules, "Python modules with job types of your own")
+    webhook_secret: bytes | None = _setting(None, _webhook_key, "the key that signs callbacks", shown=False)
+    webhook_allow: Allowed = _setting(Allowed(), _allowed, "what callbacks may reach although it is not public")
     audit_file: Path | None = _setting(None, Path, "what `subscribers.audit` writes; else audit.jsonl in data_dir")
     data_dir: Path = _setting(Path(".data"), Path, "where `make run` keeps the embedded server's data")
 
@@ -167,5 +190,6 @@ def _unknown(name: str, known: list[str]) -> str:
 
 
 def _shown(name: str, value: str) -> str:
-    """The value as an error may show it: a URL may hold a password."""
-    return "…" if name.endswith("_URL") and "@" in value else repr(value[:100])
+    """The value as an error may show it: a URL may hold a password, and a secret is one."""
+    hidden = name.endswith("_SECRET") or (name.endswith("_URL") and "@" in value)
+    return "…" if hidden else repr(value[:100])

@@ -1,6 +1,6 @@
 """The job store: every verb on a job is one atomic step in Redis."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from jobs.availability import available
 from jobs.claim import Claim, Place
@@ -76,7 +76,7 @@ class JobStore(JobReader):
                 self._settings.max_queue if message else 0,
                 len(job.tags),
                 int(OUTSIDE_WITHIN * 1e6),
-                *_record_fields(job, reply_to),
+                *job.record_fields(reply_to),
             ],
         )
         match reply:
@@ -291,13 +291,14 @@ class JobStore(JobReader):
         """
         keys = [
             KEYS.record(record.id),
+            KEYS.callback(record.id),
             KEYS.index,
             KEYS.index_of_owner(record.owner),
             KEYS.index_of_type(record.type),
             *(KEYS.index_of_status(status) for status in FINAL),
             *(KEYS.index_of_tag(name, value) for name, value in tags.items()),
         ]
-        match self.call("delete", keys, [record.id, _FINAL]):
+        match self.call("delete", keys, [record.id, _FINAL, max(1, int(self._settings.retention * 1000))]):
             case [1]:
                 return
             case [0, status]:
@@ -317,12 +318,3 @@ class JobStore(JobReader):
         if queue is None or not str(priority).isdecimal():
             raise StoreRefused(f"the record of job {job_id} has no place in a queue")
         return Place(owner, job_type, queue, int(priority))
-
-
-def _record_fields(job: Submission, reply_to: str) -> Iterator[str | int]:
-    yield from ("parameters", job.parameters_json, "queue", job.queue, "priority", job.priority)
-    yield from ("max_attempts", job.max_attempts)
-    if job.tags:
-        yield from ("tags", job.tags_json)
-    if reply_to:
-        yield from ("reply_to", reply_to)

@@ -1,12 +1,13 @@
 """What is handed in at a submit, before it is a job."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from secrets import token_hex
 from uuid import uuid4
 
+from jobs.callback import Callback
 from jobs.record import Record
 from jobs.status import Status
 from jobs.transport import USUAL
@@ -37,6 +38,7 @@ class Submission:
     traceparent: str = field(default_factory=new_traceparent)
     chosen_id: str | None = None
     idempotency_key: str | None = None
+    callback: Callback | None = None
     id: str = ""
 
     def __post_init__(self) -> None:
@@ -61,6 +63,17 @@ class Submission:
             tags_json=self.tags_json,
         )
 
+    def record_fields(self, reply_to: str) -> Iterator[str | int]:
+        """What of it goes into the record, name, value, name, value …; ``reply_to`` is told when the job ends."""
+        yield from ("parameters", self.parameters_json, "queue", self.queue, "priority", self.priority)
+        yield from ("max_attempts", self.max_attempts)
+        if self.tags:
+            yield from ("tags", self.tags_json)
+        if self.callback:
+            yield from ("callback", self.callback.text)
+        if reply_to:
+            yield from ("reply_to", reply_to)
+
     @property
     def tags_json(self) -> str:
         return json.dumps(dict(self.tags), ensure_ascii=False) if self.tags else "{}"
@@ -73,6 +86,8 @@ class Submission:
         asked = [self.type, self.owner, json.loads(self.parameters_json), self.priority, self.delay, dict(self.tags)]
         if self.idempotency_key is not None:
             asked.append(self.chosen_id)
+        if self.callback is not None:
+            asked.append([self.callback.text])
         return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
 
 

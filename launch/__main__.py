@@ -84,7 +84,7 @@ def _run(configuration: Configuration, server: RedisServer | None, environ: Mapp
 
 def parts(configuration: Configuration) -> list[Part]:
     """The processes, in the order in which they end: first whoever accepts work, last whoever does it."""
-    python = sys.executable
+    python, signs = sys.executable, configuration.settings.webhook_secret is not None
     flower = [
         "-m",
         "celery",
@@ -98,6 +98,7 @@ def parts(configuration: Configuration) -> list[Part]:
         Part("web", [python, "-m", "app"], grace=12),
         Part("console", [python, "-m", "subscribers.console"], Show.EVERYTHING),
         Part("microservice-x", [python, "-m", "subscribers.microservice_x"], Show.PREFIXED),
+        *([Part("webhooks", [python, "-m", "subscribers.webhooks"], grace=8)] if signs else []),
         Part("flower", [python, *flower], grace=3),
         *(
             Part(

@@ -82,7 +82,7 @@ workers
 all_healthy worker
 
 step "nobody runs as root"
-for name in $(names api) $(names worker) $(names subscriber) $(names flower); do
+for name in $(names api) $(names worker) $(names subscriber) $(names webhooks) $(names flower); do
   uid=$("$engine" exec "$name" id -u)
   echo "uid $uid: $name"; [ "$uid" = 10001 ] || fail "$name runs as $uid"
 done

@@ -1,14 +1,22 @@
 """The OpenAPI document and the pages that show it; Schemathesis tries what it promises."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
+import jsonschema_rs
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from redis import Redis
 from support.processes import clean_environ
+from support.receiver import SECRET
 from support.service import Service
 
+from jobs.events import NAMES
+from jobs.keys import KEYS
 from launch.redis_server import RedisServer
 
 
@@ -19,6 +27,39 @@ def test_the_document_is_openapi_3_1_and_names_the_announced_types(service: Serv
     submit = document["components"]["schemas"]["Submit"]
     assert "sample.greet" in submit["properties"]["type"]["enum"]
     assert {"/jobs", "/jobs/{job_id}", "/jobs/{job_id}/result", "/job-types", "/Jobs/get"} <= set(document["paths"])
+
+
+def test_the_document_names_callbacks_and_webhooks_with_the_event_s_own_schema(service: Service) -> None:
+    document = service.get("/openapi.json").json()
+    [callback] = document["paths"]["/jobs"]["post"]["callbacks"]["events"].items()
+    [webhook] = document["webhooks"].values()
+    assert callback[0] == "{$request.body#/callback/url}"
+    for told in (callback[1]["post"], webhook["post"]):
+        assert told["requestBody"]["content"] == {
+            "application/cloudevents+json": {"schema": {"$ref": "#/components/schemas/Event"}}
+        }
+        assert {each["name"] for each in told["parameters"]} == {
+            *("webhook-id", "webhook-timestamp", "webhook-signature")
+        }
+    assert {"2XX", "410"} <= set(webhook["post"]["responses"])
+
+
+def test_every_event_fits_the_schema_of_the_document(service: Service, redis: Redis) -> None:
+    document = service.get("/openapi.json").json()
+    owner = f"openapi-{uuid4().hex[:8]}"
+    service.submit("demo.random_delay", owner=owner, parameters={"seconds": 0.6}, wait=5)
+    service.submit("demo.fail", owner=owner, wait=5)
+    job_id = service.submit(owner=owner, delay=60).json()["id"]
+    service.post(f"/jobs/{job_id}/cancel")
+    schema = {"$ref": "#/components/schemas/Event", "components": document["components"]}
+    validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+    entries: list[Any] = redis.xrange(KEYS.stream_of(owner))
+    events = [json.loads(fields["event"]) for _, fields in entries]
+    assert {event["type"].removeprefix("job.") for event in events} == set(NAMES)
+    for event in events:
+        validator.validate(event)
+        with pytest.raises(jsonschema_rs.ValidationError):
+            validator.validate({**event, "type": "job.eaten"})
 
 
 @pytest.mark.parametrize("path", ["/docs", "/swagger"])
@@ -33,9 +74,10 @@ def test_swagger_ui_is_served_by_us(service: Service, path: str) -> None:
     assert service.get("/docs-assets/../factory.py").status_code == 404
 
 
-def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("webhooks", [{}, {"JOBS_WEBHOOK_SECRET": SECRET}], ids=["webhooks off", "webhooks on"])
+def test_schemathesis_finds_nothing(tmp_path: Path, webhooks: dict[str, str]) -> None:
     with RedisServer(tmp_path / "redis") as server:
-        service = Service(tmp_path, server, JOBS_MAX_WAIT="0.2")
+        service = Service(tmp_path, server, JOBS_MAX_WAIT="0.2", **webhooks)
         try:
             service.start()
             done = subprocess.run(

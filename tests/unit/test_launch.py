@@ -46,3 +46,9 @@ def test_a_redis_url_is_shown_without_its_password() -> None:
 def test_who_accepts_work_ends_before_who_does_it() -> None:
     names = [part.name for part in parts(Configuration.from_environ({"WORKERS": "2"}))]
     assert names == ["web", "console", "microservice-x", "flower", "worker1", "worker2"]
+
+
+def test_callbacks_are_delivered_only_where_there_is_a_secret_to_sign_with() -> None:
+    secret = "whsec_" + "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u"
+    names = [part.name for part in parts(Configuration.from_environ({"JOBS_WEBHOOK_SECRET": secret}))]
+    assert names == ["web", "console", "microservice-x", "webhooks", "flower", "worker1"]

@@ -1,5 +1,6 @@
 """Settings: read once, every mistake told."""
 
+import base64
 import ipaddress
 from dataclasses import fields
 from pathlib import Path
@@ -72,6 +73,37 @@ def test_a_password_is_not_repeated() -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.from_environ({"JOBS_REDIS_URL": "redis://me:secret@h:99999999/0"})
     assert "secret" not in str(caught.value)
+
+
+KEY = base64.b64encode(b"0123456789abcdefghijklmn").decode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(KEY, f"whsec_{KEY}?", "whsec_", "whsec_" + KEY[:-4], "whsec_" + KEY.replace("M", "-"), f"WHSEC_{KEY}"),
+        *("whsec_" + base64.b64encode(bytes(23)).decode(), "whsec_" + base64.b64encode(bytes(65)).decode()),
+        *(f"whsec_ {KEY}", f"whsec_{KEY} whsec_{KEY}", "hunter2hunter2hunter2hunter2"),
+    ],
+)
+def test_a_secret_is_whsec_and_base64_of_24_to_64_bytes_and_never_told(value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environ({"JOBS_WEBHOOK_SECRET": value, "JOBS_WEBHOOK_ALLOW": "a/b", "JOBS_MAX_WAIT": "soon"})
+    assert caught.value.problems[1:] == (
+        "JOBS_WEBHOOK_ALLOW='a/b' is not a list of hosts, addresses or networks such as hooks.local,10.1.2.0/24",
+        "JOBS_WEBHOOK_SECRET=… is not whsec_ and the base64 of 24 to 64 bytes",
+    )
+
+
+def test_a_good_secret_is_the_key_and_not_shown() -> None:
+    for length in (24, 25, 64):
+        key = bytes(range(65, 65 + length))
+        text = base64.b64encode(key).decode()
+        for written in (text, text.rstrip("=")):
+            settings = Settings.from_environ({"JOBS_WEBHOOK_SECRET": f"whsec_{written}"})
+            assert settings.webhook_secret == key
+            assert "ABCDEF" not in repr(settings)
+            assert "webhook_secret" not in repr(settings)
 
 
 def test_every_setting_is_documented() -> None:
