@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 from redis import Redis
-from support.eventually import eventually
 from support.events import Producer, Told, check_order, gaps_in, pending, told_in
+from support.eventually import eventually
 from support.processes import Process
 
 from jobs.keys import KEYS
