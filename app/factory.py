@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from app import errors, events_api, health_api, job_types_api, jobs_api, openapi, pages, seed_api, webhooks_api
+from app import (
+    errors,
+    events_api,
+    health_api,
+    job_types_api,
+    jobs_api,
+    openapi,
+    pages,
+    seed_api,
+    subscriptions_api,
+    webhooks_api,
+)
 from app.body_timeout import BodyTimeout
 from app.front_door import FrontDoor
 from app.proxies import TrustedProxies
@@ -29,7 +40,7 @@ def create_app(settings: Settings) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["front_door"] = FrontDoor(settings)
     api = openapi.create_api(app)
-    for module in (jobs_api, events_api, webhooks_api, job_types_api, seed_api, health_api):
+    for module in (jobs_api, events_api, subscriptions_api, webhooks_api, job_types_api, seed_api, health_api):
         api.register_blueprint(module.blp)
     app.register_blueprint(openapi.blp)
     app.register_blueprint(pages.blp)

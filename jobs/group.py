@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from jobs.availability import available
 from jobs.dead_letters import MOST_KEPT, kept
@@ -134,12 +135,17 @@ class Group:
         return Gap(self.stream, after, before, None if missed == "?" else int(missed))
 
     def pending(self) -> set[str]:
-        """The ids of all entries that somebody has in hand."""
+        """The ids of all entries that some consumer has in hand."""
         found: set[str] = set()
         start = "-"
         while True:
             with available():
-                page = self._client.xpending_range(self.stream, self.service, start, "+", PAGE)
+                try:
+                    page = self._client.xpending_range(self.stream, self.service, start, "+", PAGE)
+                except ResponseError as error:
+                    if "NOGROUP" in str(error):
+                        return found
+                    raise
             found.update(entry["message_id"].decode() for entry in page)
             if len(page) < PAGE:
                 return found

@@ -16,9 +16,10 @@ NAMES = (
     *("set_aside", "put_back", "free"),
     *("add_webhook", "end_webhook", "end_callback"),
     *("plan_deliveries", "take_deliveries", "put_off_delivery", "end_delivery"),
-    *("join", "next", "beat", "leave", "attempt", "bury"),
+    *("join", "next", "beat", "leave", "attempt", "bury", "drop"),
+    "span",
 )
-SHARED = dict.fromkeys(("join", "next", "beat", "leave", "attempt", "bury"), "subscription")
+SHARED = dict.fromkeys(("join", "next", "beat", "leave", "attempt", "bury", "drop"), "subscription")
 """What stands between the prelude and these scripts."""
 
 

@@ -80,6 +80,10 @@ class Durable:
         finally:
             self._leave()
 
+    def in_hand(self) -> set[str]:
+        """See :meth:`subscribers.subscriber.Subscriber.in_hand`."""
+        return self._group.pending()
+
     def _step(self, handler: Handler, on_gap: OnGap) -> None:
         """Say what was handled, take what is next, handle what is due; or wait for something to happen."""
         place = self._join()

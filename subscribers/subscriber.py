@@ -86,6 +86,14 @@ class Subscriber:
         """Return from :meth:`run` within about a second, once the handler has returned."""
         self._stopped.set()
 
+    def in_hand(self) -> set[str]:
+        """Durable mode: the ids of the entries that some process of the service has, or had when it died.
+
+        Raises:
+            StoreUnavailable.
+        """
+        return self._loop.in_hand() if isinstance(self._loop, Durable) else set()
+
     def _log_gap(self, gap: Gap) -> None:
         log.error("%s: %s", self.service, gap)
 
