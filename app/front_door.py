@@ -33,7 +33,7 @@ class FrontDoor:
         self.store: JobStore = self.backend.store
         self.types = JobTypes(self.store)
         self.pressure = Pressure(self.store)
-        self.feed = Feed(self.store)
+        self.feed = Feed(self.store, settings.stream_length)
         self.rules = ParameterRules()
         self._durations: dict[str, _Read] = {}
 

@@ -52,9 +52,12 @@ class Event:
         """
         try:
             event = json.loads(text)
-            name = event["type"].removeprefix("job.")
+            name, data = event["type"].removeprefix("job."), event["data"]
             if event["specversion"] != "1.0" or name not in NAMES:
                 raise ValueError(f"type {event['type']!r} in specversion {event['specversion']!r}")
-            return cls(event["id"], name, event["time"], event["owner"], event["sequence"], event["data"])
-        except (KeyError, TypeError, AttributeError) as error:
+            for member in ("job_id", "job_type", "status"):
+                if not isinstance(data[member], str):
+                    raise ValueError(f"{member} {data[member]!r}"[:100])
+            return cls(event["id"], name, event["time"], event["owner"], event["sequence"], data)
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"not an event of ours: {error!r}") from error
