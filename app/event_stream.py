@@ -122,7 +122,7 @@ def _resume_at(entry_id: str) -> bytes:
     return f"id: {entry_id}\n\n".encode()
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def _event(entry: Entry) -> bytes:
     """Written once, whoever listens."""
     data = re.sub(r"\r\n?|\n", "\ndata: ", entry.text)  # ours is one line; JSON may have more

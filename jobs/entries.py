@@ -13,7 +13,7 @@ from jobs.events import Event
 
 log = logging.getLogger(__name__)
 
-READ_AT_ONCE = 500
+READ_AT_ONCE = 200
 NEWEST = "+"
 _HIGHEST = 999_999_999_999_999
 """More entries than one millisecond ever has."""
@@ -48,7 +48,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a stream held after an id; ``last`` is the id where the next page begins."""
+    """What a stream held after an id; ``last`` is the id where the next page begins.
+
+    That is never after the end of the stream: an id of another time stands for now.
+    """
 
     entries: list[Entry]
     gap: Gap | None
@@ -78,7 +81,7 @@ def page(client: Any, key: str, after: str, until: str = NEWEST, *, about: str =
         if isinstance(found, ResponseError):
             raise found
     gap = _gap(info, after)
-    last = id_of(found[-1]) if found else after if gap is None else gap.until
+    last = id_of(found[-1]) if found else _end(info) if gap is None else gap.until
     wanted = (raw for raw in found if about.encode() in raw[1].get(EVENT, b""))
     return Page(list(entries(wanted)), gap, last, len(found) == READ_AT_ONCE)
 
@@ -140,6 +143,10 @@ def _gap(info: dict[str, Any] | ResponseError, after: str) -> Gap | None:
     oldest = info["first-entry"]
     until = _before(id_of(oldest)) if oldest else info["last-generated-id"].decode()
     return Gap(after, until) if order_of(after) < order_of(until) else None
+
+
+def _end(info: dict[str, Any] | ResponseError) -> str:
+    return "0-0" if isinstance(info, ResponseError) else info["last-generated-id"].decode()
 
 
 def _before(entry_id: str) -> str:

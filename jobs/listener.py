@@ -9,6 +9,8 @@ from jobs.events import Event
 
 MOST_BEHIND = 1_000
 """Events that wait for a slow listener; with more it is cut off, and comes back with the last id it has seen."""
+MOST_TEXT_BEHIND = 4_000_000
+"""Characters of them; one event may wait however long it is."""
 TAKEN_AT_ONCE = 100
 
 
@@ -51,16 +53,19 @@ class Listener:
         self.interest, self.after = interest, after
         self.is_closed = False
         self._cut = cut
+        self._text = 0
         self._waiting: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
 
     def take(self, within: float) -> list[Entry]:
         """What has come, in order; nothing when nothing came ``within`` seconds, or the listener is closed."""
         taken: list[Entry] = []
         try:
-            entry = self._waiting.get(timeout=within)
-            while entry is not None and len(taken) < TAKEN_AT_ONCE:
+            while len(taken) < TAKEN_AT_ONCE:
+                entry = self._waiting.get_nowait() if taken else self._waiting.get(timeout=within)
+                if entry is None:
+                    break
                 taken.append(entry)
-                entry = self._waiting.get_nowait()
+                self._text -= len(entry.text)
         except queue.Empty:
             pass
         return taken
@@ -68,7 +73,8 @@ class Listener:
     def tell(self, entry: Entry) -> None:
         if self.is_closed:
             return
-        if self._waiting.qsize() < MOST_BEHIND:
+        if self._waiting.qsize() < MOST_BEHIND and self._text < MOST_TEXT_BEHIND:
+            self._text += len(entry.text)
             self._waiting.put(entry)
         else:
             self.close()
