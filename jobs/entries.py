@@ -81,7 +81,8 @@ def page(client: Any, key: str, after: str, until: str = NEWEST, *, about: str =
         if isinstance(found, ResponseError):
             raise found
     gap = _gap(info, after)
-    last = id_of(found[-1]) if found else _end(info) if gap is None else gap.until
+    nothing = min(after, _end(info), key=order_of) if gap is None else gap.until
+    last = id_of(found[-1]) if found else nothing
     wanted = (raw for raw in found if about.encode() in raw[1].get(EVENT, b""))
     return Page(list(entries(wanted)), gap, last, len(found) == READ_AT_ONCE)
 
