@@ -8,10 +8,12 @@ from secrets import randbelow
 
 import orjson
 
-from jobs.entries import Entry, Gap, Page, order_of
+from jobs.entries import Entry, Page
+from jobs.entry_id import just_before, order_of
 from jobs.errors import StoreUnavailable
 from jobs.events import FINAL_EVENT_OF
 from jobs.feed import Feed
+from jobs.gap import Gap
 from jobs.listener import Interest, Listener
 
 log = logging.getLogger(__name__)
@@ -99,7 +101,7 @@ class EventStream:
         """These entries, but for those that were sent before, as one piece; the final event of a job is the last."""
         lines: list[bytes] = []
         if page is not None and page.gap is not None and not self._begins(entries):
-            lines.append(_gap(page.gap))
+            lines.append(_gap(page.gap, page.last))
         for entry in entries:
             if order_of(entry.id) > order_of(self._sent):
                 self._sent = entry.id
@@ -129,7 +131,8 @@ def _event(entry: Entry) -> bytes:
     return f"id: {entry.id}\nevent: {entry.event.name}\ndata: {data}\n\n".encode()
 
 
-def _gap(gap: Gap) -> bytes:
-    """Told with an id of its own: who comes back after it is not told again."""
-    data = orjson.dumps({"after": gap.after, "until": gap.until}).decode()
-    return f"id: {gap.until}\nevent: gap\ndata: {data}\n\n".encode()
+def _gap(gap: Gap, end: str) -> bytes:
+    """Told with an id of its own, before that of what is left: who comes back with it is not told again."""
+    is_nothing_left = gap.before == "+"
+    data = orjson.dumps({"after": gap.after, "before": None if is_nothing_left else gap.before}).decode()
+    return f"id: {end if is_nothing_left else just_before(gap.before)}\nevent: gap\ndata: {data}\n\n".encode()

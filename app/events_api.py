@@ -17,7 +17,8 @@ from app.front_door import front_door
 from app.jobs_api import canonical
 from app.request_parser import RequestParser
 from app.schemas import EventsQuerySchema, ServerSentEventSchema
-from jobs.entries import Page, order_of
+from jobs.entries import Page
+from jobs.entry_id import HIGHEST_SEQUENCE, order_of
 from jobs.errors import StoreUnavailable
 from jobs.listener import Interest
 
@@ -76,11 +77,19 @@ def _answer_unavailable(error: StoreUnavailable) -> Response:
 
 def _last_event_id() -> str | None:
     given = request.headers.get("Last-Event-ID")
-    if given is not None and not re.fullmatch(r"[0-9]{1,15}(-[0-9]{1,15})?", given, re.ASCII):
+    if given is not None and not _is_entry_id(given):
         raise InvalidRequest(
             [("Last-Event-ID", "Must be the id of an event that was received, such as 1795528964422-0.")]
         )
     return given
+
+
+def _is_entry_id(text: str) -> bool:
+    """One that something can come after: Redis counts in 64 bits."""
+    if not re.fullmatch(r"[0-9]{1,20}(-[0-9]{1,20})?", text, re.ASCII):
+        return False
+    milliseconds, sequence = order_of(text)
+    return milliseconds <= HIGHEST_SEQUENCE and sequence < HIGHEST_SEQUENCE
 
 
 def _begun(pages: Iterator[Page]) -> Iterator[Page]:

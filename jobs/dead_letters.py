@@ -47,7 +47,7 @@ class DeadLetters:
 
     def set_aside(self, reason: str, queue: str, raw: bytes) -> None:
         """Keep a message, and count it in ``jobs:counts``."""
-        message, note = _kept(raw)
+        message, note = kept(raw)
         self._scripts.call("set_aside", [KEYS.dead, KEYS.counts], [reason, queue, message, note, MOST_KEPT])
 
     def free(self, queues: Sequence[str]) -> list[str]:
@@ -105,8 +105,8 @@ class DeadLetters:
         return int(count)
 
 
-def _kept(raw: bytes) -> tuple[str, str]:
-    """The text of a message as it is kept, and a note if that is not all of it."""
+def kept(raw: bytes) -> tuple[str, str]:
+    """The text of ``raw`` as a dead letter keeps it, and a note if that is not all of it."""
     part = raw[:LONGEST_TEXT]
     note = f"the first {LONGEST_TEXT} of {len(raw)} bytes" if len(raw) > LONGEST_TEXT else ""
     try:

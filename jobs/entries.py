@@ -9,14 +9,14 @@ from redis.client import NEVER_DECODE
 from redis.exceptions import ResponseError
 
 from jobs.availability import available
+from jobs.entry_id import just_before, order_of
 from jobs.events import Event
+from jobs.gap import Gap
 
 log = logging.getLogger(__name__)
 
 READ_AT_ONCE = 200
 NEWEST = "+"
-_HIGHEST = 999_999_999_999_999
-"""More entries than one millisecond ever has."""
 
 
 Raw = tuple[bytes, dict[bytes, bytes]]
@@ -39,14 +39,6 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """Entries after the id ``after`` may be gone unread, trimmed away; what is left comes after the id ``until``."""
-
-    after: str
-    until: str
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """What a stream held after an id; ``last`` is the id where the next page begins.
 
@@ -57,12 +49,6 @@ class Page:
     gap: Gap | None
     last: str
     is_full: bool
-
-
-def order_of(entry_id: str) -> tuple[int, int]:
-    """The id of a stream's entry as what it sorts by."""
-    milliseconds, _, sequence = entry_id.partition("-")
-    return int(milliseconds), int(sequence or 0)
 
 
 def page(client: Any, key: str, after: str, until: str = NEWEST, *, about: str = "") -> Page:
@@ -80,9 +66,9 @@ def page(client: Any, key: str, after: str, until: str = NEWEST, *, about: str =
         found, info = pipe.execute(raise_on_error=False)
         if isinstance(found, ResponseError):
             raise found
-    gap = _gap(info, after)
-    nothing = min(after, _end(info), key=order_of) if gap is None else gap.until
-    last = id_of(found[-1]) if found else nothing
+    gap = Gap(key, after, _oldest(info) or "+", None) if _is_overtaken(info, after) else None
+    end = _end(info)
+    last = id_of(found[-1]) if found else end if gap else min(after, end, key=order_of)
     wanted = (raw for raw in found if about.encode() in raw[1].get(EVENT, b""))
     return Page(list(entries(wanted)), gap, last, len(found) == READ_AT_ONCE)
 
@@ -111,8 +97,8 @@ def newest(client: Any, key: str) -> str:
     return id_of(found[0]) if found else "0-0"
 
 
-def gap_after(client: Any, key: str, after: str) -> Gap | None:
-    """What was trimmed away after the id ``after``, if anything was.
+def is_overtaken(client: Any, key: str, after: str) -> bool:
+    """Whether entries after the id ``after`` may have been trimmed away.
 
     Raises:
         StoreUnavailable.
@@ -120,7 +106,7 @@ def gap_after(client: Any, key: str, after: str) -> Gap | None:
     with available(), client.pipeline(transaction=False) as pipe:
         pipe.execute_command("XINFO STREAM", key, **AS_BYTES)
         (info,) = pipe.execute(raise_on_error=False)
-    return _gap(info, after)
+    return _is_overtaken(info, after)
 
 
 def entries(found: Iterable[Raw]) -> Iterator[Entry]:
@@ -137,20 +123,20 @@ def id_of(raw: Raw) -> str:
     return raw[0].decode()
 
 
-def _gap(info: dict[str, Any] | ResponseError, after: str) -> Gap | None:
-    """``info`` is what XINFO STREAM says; an error when there is no such stream, and then nothing was trimmed."""
+# --- what XINFO STREAM says; it is an error when there is no such stream
+
+
+def _is_overtaken(info: dict[str, Any] | ResponseError, after: str) -> bool:
+    """It is not known whether what was trimmed came after ``after``, unless the next one is still there."""
     if isinstance(info, ResponseError) or info["entries-added"] == info["length"]:
-        return None
-    oldest = info["first-entry"]
-    until = _before(id_of(oldest)) if oldest else info["last-generated-id"].decode()
-    return Gap(after, until) if order_of(after) < order_of(until) else None
+        return False
+    oldest = _oldest(info)
+    return order_of(after) < order_of(just_before(oldest) if oldest else _end(info))
+
+
+def _oldest(info: dict[str, Any] | ResponseError) -> str | None:
+    return None if isinstance(info, ResponseError) or not info["first-entry"] else id_of(info["first-entry"])
 
 
 def _end(info: dict[str, Any] | ResponseError) -> str:
     return "0-0" if isinstance(info, ResponseError) else info["last-generated-id"].decode()
-
-
-def _before(entry_id: str) -> str:
-    """An id before this one, with no entry between them."""
-    milliseconds, sequence = order_of(entry_id)
-    return f"{milliseconds}-{sequence - 1}" if sequence else f"{milliseconds - 1}-{_HIGHEST}"

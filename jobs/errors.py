@@ -19,6 +19,10 @@
     ├── UnusableMessage              what lies in a queue is no message that a worker can run
     ├── DeadLetterNotFound           no such dead letter
     ├── DeadLetterIncomplete         it was not kept as it came, and cannot be put back
+    ├── SubscriptionNotFound         no service of that name has subscribed durably
+    ├── SubscriptionInUse            a process of the service lives
+    ├── LeaseLost                    a durable subscriber was silent too long; others have what it had
+    ├── GroupMissing                 Redis has lost the group of a durable subscriber
     ├── JobFailed                    raised by AsyncResult.get() for a Failed job
     ├── JobError                     raised by a job function: fail with this message
     └── Superseded                   raised inside a job function: stop, nothing you write counts any more
@@ -135,6 +139,32 @@ class DeadLetterIncomplete(JobsError):
         super().__init__(
             f"The dead letter {entry_id} cannot be put back, for it is not the message as it came: {note}."
         )
+
+
+class SubscriptionNotFound(JobsError):
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"There is no durable subscription {name}.")
+
+
+class SubscriptionInUse(JobsError):
+    """``consumers`` processes of it live."""
+
+    def __init__(self, name: str, consumers: int) -> None:
+        self.name, self.consumers = name, consumers
+        super().__init__(f"{consumers} processes of the subscription {name} live: stop them first.")
+
+
+class LeaseLost(JobsError):
+    def __init__(self, consumer: str) -> None:
+        self.consumer = consumer
+        super().__init__(f"The consumer {consumer} was silent for longer than its lease; others have what it had.")
+
+
+class GroupMissing(JobsError):
+    def __init__(self, group: str, stream: str) -> None:
+        self.group, self.stream = group, stream
+        super().__init__(f"There is no group {group} on {stream}.")
 
 
 class JobFailed(JobsError):

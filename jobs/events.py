@@ -1,10 +1,11 @@
 """Events: what is told to the world when a job changes (CloudEvents 1.0, structured JSON)."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
+
+import orjson
 
 from jobs.status import Status
 
@@ -30,6 +31,8 @@ class Event:
     """Counts the events of one job from 1, without a gap."""
     data: Mapping[str, Any]
     """job_id, job_type, owner, status, old_status, attempt, and progress, duration, payload_uri, error if any."""
+    entry_id: str | None = field(default=None, compare=False)
+    """Where it stands in the stream, for a durable subscriber; None in live mode."""
 
     @property
     def job_id(self) -> str:
@@ -44,20 +47,29 @@ class Event:
         return Status(self.data["status"])
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> "Event":
+    def from_json(cls, text: str | bytes, entry_id: str | None = None) -> "Event":
         """Read one structured CloudEvent.
 
         Raises:
             ValueError: it is not an event of ours; the message says why.
         """
         try:
-            event = json.loads(text)
-            name, data = event["type"].removeprefix("job."), event["data"]
+            event = orjson.loads(text)
+        except ValueError as error:
+            raise ValueError(f"not JSON: {error}") from error
+        try:
+            name = event["type"].removeprefix("job.")
             if event["specversion"] != "1.0" or name not in NAMES:
-                raise ValueError(f"type {event['type']!r} in specversion {event['specversion']!r}")
-            for member in ("job_id", "job_type", "status"):
-                if not isinstance(data[member], str):
-                    raise ValueError(f"{member} {data[member]!r}"[:100])
-            return cls(event["id"], name, event["time"], event["owner"], event["sequence"], data)
-        except (KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ValueError(f"not an event of ours: {error!r}") from error
+                raise ValueError(f"type {event['type']!r} in specversion {event['specversion']!r}"[:200])
+            found = cls(event["id"], name, event["time"], event["owner"], event["sequence"], event["data"], entry_id)
+            found._check()
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not an event of ours: {error!r}"[:200]) from error
+        return found
+
+    def _check(self) -> None:
+        """Raise TypeError, KeyError or ValueError unless every member is what a handler may rely on."""
+        texts = (self.id, self.time, self.owner, self.data["job_id"], self.data["job_type"])
+        if not all(isinstance(text, str) for text in texts) or type(self.sequence) is not int:
+            raise TypeError("a member has the wrong type")
+        Status(self.data["status"])

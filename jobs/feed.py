@@ -5,7 +5,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from jobs.entries import NEWEST, READ_AT_ONCE, Entry, Page, Raw, entries, gap_after, id_of, newest, next_entries, page
+from jobs.entries import (
+    NEWEST,
+    READ_AT_ONCE,
+    Entry,
+    Page,
+    Raw,
+    entries,
+    id_of,
+    is_overtaken,
+    newest,
+    next_entries,
+    page,
+)
 from jobs.errors import StoreUnavailable
 from jobs.keys import KEYS
 from jobs.listener import Interest, Listener, shelves
@@ -97,8 +109,8 @@ class Feed:
         """
         client = self._reader.client
         found = next_entries(client, KEYS.stream, self._position, READ_FOR)
-        if len(found) >= self._may_have_jumped and (gap := gap_after(client, KEYS.stream, self._position)):
-            log.warning("events after %s were trimmed away before they were read", gap.after)
+        if len(found) >= self._may_have_jumped and is_overtaken(client, KEYS.stream, self._position):
+            log.warning("events after %s were trimmed away before they were read", self._position)
             self.close()
         return found
 

@@ -21,7 +21,8 @@ class Keys:
     ``jobs:index:type:<type>``                 zset      the same, of one job type
     ``jobs:index:tag:<name>=<value>``          zset      the same, of one tag
     ``jobs:idempotency:<owner>:<sha256>``      string    ``<id> <fingerprint>``; ``JOBS_IDEMPOTENCY_TTL``
-    ``jobs:stream``                            stream    every event; at most about ``JOBS_STREAM_LENGTH``
+    ``jobs:stream``                            stream    every event; about ``JOBS_STREAM_LENGTH``, more while a
+                                                         living group needs more, up to ``JOBS_STREAM_HARD_LENGTH``
     ``jobs:stream:<owner>``                    stream    the events of one owner; the same
     ``jobs:types``                             hash      announced job types, as JSON
     ``jobs:types:seen``                        zset      when each was announced last (seconds)
@@ -34,6 +35,15 @@ class Keys:
     ``jobs:reconciler``                        string    which worker reconciles, since when
     ``jobs:counts``                            hash      ``finished``, ``stale_writes_refused``, ``dead_letters``
     ``jobs:dead``                              stream    dead letters; at most about 10,000
+    ``jobs:subscriptions``                     hash      when a process of ``<owner or *>:<service>`` was seen last
+                                                         (microseconds); until the subscription is dropped
+    ``jobs:subscription:<owner or *>:<service>:…``       what a durable subscriber's group is kept with:
+    ``…:consumers``                            zset      its processes, by when the lease of each ends
+    ``…:held``                                 hash      jobs with events in hand: ``<consumer> <last entry>``
+    ``…:attempts``                             hash      deliveries by entry: those that failed or whose process died
+    ``…:gaps``                                 list      ``<after> <before> <number>``: lost to it, and not yet told;
+                                                         these four ``JOBS_RETENTION`` after a process was seen last
+    ``…:dead``                                 stream    its dead letters; at most about 10,000
     ``jobs:not-a-queue:<queue>``               any       what stood in place of a queue; a week
     ``<queue>``                                list      Celery's messages
     =========================================  ========  ==================================================
@@ -52,6 +62,7 @@ class Keys:
     reconciler: str = "jobs:reconciler"
     counts: str = "jobs:counts"
     dead: str = "jobs:dead"
+    subscriptions: str = "jobs:subscriptions"
     index_of_tag_prefix: str = "jobs:index:tag:"
 
     def record(self, job_id: str) -> str:
@@ -74,6 +85,10 @@ class Keys:
 
     def stream_of(self, owner: str) -> str:
         return f"jobs:stream:{owner}"
+
+    def subscription(self, name: str, part: str) -> str:
+        """``name`` is ``<owner or *>:<service>``."""
+        return f"jobs:subscription:{name}:{part}"
 
     def waiting(self, queue_key: str) -> str:
         """Who waits in the list ``queue_key``: one queue and one priority."""

@@ -111,6 +111,11 @@ class JobReader:
         """How long a lease lasts, in Redis's unit."""
         return int(self._settings.lease * 1e6)
 
+    @property
+    def stream_limits(self) -> str:
+        """How long the streams may get, as the scripts read it."""
+        return self._settings.stream_limits
+
     def _record(self, job_id: str, fields: Mapping[str, str]) -> Record:
         if "status" not in fields:
             raise JobNotFound(job_id)

@@ -150,7 +150,7 @@ class Recovery:
         return True
 
     def sweep(self, retention: float) -> int:
-        """Remove what is left of jobs whose time is over; how many were."""
+        """Remove what is left of jobs whose time is over, and events that are too old or too many; how many jobs."""
         keys = [
             KEYS.expiry,
             KEYS.index,
@@ -162,4 +162,4 @@ class Recovery:
             KEYS.index_of_tag_prefix,
             KEYS.stream_of(""),
         ]
-        return int(self._store.call("sweep", keys, [MOST_AT_ONCE, int(retention * 1e6)]))
+        return int(self._store.call("sweep", keys, [MOST_AT_ONCE, int(retention * 1e6), self._store.stream_limits]))

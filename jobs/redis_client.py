@@ -37,8 +37,8 @@ class PeekingConnection(Connection):
         return True
 
 
-def connect(url: str) -> Redis:
-    """A client for many threads or greenlets at once, text in and out.
+def connect(url: str, *, as_text: bool = True) -> Redis:
+    """A client for many threads or greenlets at once, text in and out; bytes out for whoever reads what anybody wrote.
 
     One reconnect is tried at once; a server that is down is an error within a second, one that hangs within about
     three (``ANSWER_WITHIN`` for each of two tries).
@@ -53,6 +53,6 @@ def connect(url: str) -> Redis:
         socket_connect_timeout=ANSWER_WITHIN,
         retry=Retry(ConstantBackoff(0.05), 1),
         health_check_interval=0,
-        decode_responses=True,
+        decode_responses=as_text,
     )
     return Redis(connection_pool=pool)

@@ -12,7 +12,10 @@ NAMES = (
     *("list", "announce"),
     *("renew", "survey", "enqueue", "sweep"),
     *("set_aside", "put_back", "free"),
+    *("join", "next", "beat", "leave", "attempt", "bury"),
 )
+SHARED = dict.fromkeys(("join", "next", "beat", "leave", "attempt", "bury"), "subscription")
+"""What stands between the prelude and these scripts."""
 
 
 class Scripts:
@@ -24,7 +27,7 @@ class Scripts:
     def __init__(self, client: Any) -> None:
         prelude = _text("prelude")
         self._client = client
-        self._texts = {name: _flags(name) + prelude + _text(name) for name in NAMES}
+        self._texts = {name: _flags(name) + prelude + _shared(name) + _text(name) for name in NAMES}
         self._shas = {
             name: sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in self._texts.items()
         }
@@ -41,6 +44,10 @@ class Scripts:
 def _flags(name: str) -> str:
     """A Redis that is full takes no new job, and still lets those that it has end."""
     return "#!lua\n" if name == "submit" else "#!lua flags=allow-oom\n"
+
+
+def _shared(name: str) -> str:
+    return _text(SHARED[name]) if name in SHARED else ""
 
 
 def _text(name: str) -> str:

@@ -1,6 +1,7 @@
 """Every setting: environment variables ``JOBS_…``, read once, all mistakes reported together."""
 
 import ipaddress
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -113,9 +114,11 @@ class Settings:
     grace: float = _setting(25.0, _seconds, "seconds that a worker which is stopped leaves its running jobs")
     max_memory: int = _setting(2_147_483_648, _count, "bytes of memory for each process that runs jobs")
     retention: float = _setting(604_800.0, _seconds, "seconds a final job is kept")
-    stream_length: int = _setting(100_000, _count, "events kept in each stream, about")
+    stream_length: int = _setting(100_000, _count, "events kept in each stream, about, while no group needs more")
+    stream_hard_length: int | None = _setting(None, _count, "events a stream holds at most, about; 10 x the above")
     default_type: str = _setting("demo.random_delay", _job_type, "what the seed's endpoints run")
     modules: tuple[str, ...] = _setting((), _modules, "Python modules with job types of your own")
+    audit_file: Path | None = _setting(None, Path, "what `subscribers.audit` writes; else audit.jsonl in data_dir")
     data_dir: Path = _setting(Path(".data"), Path, "where `make run` keeps the embedded server's data")
 
     @classmethod
@@ -139,9 +142,23 @@ class Settings:
         settings = cls(**values)
         if settings.default_wait > settings.max_wait:
             problems.append(f"JOBS_DEFAULT_WAIT={settings.default_wait:g} is above JOBS_MAX_WAIT={settings.max_wait:g}")
+        if settings.most_events < settings.stream_length:
+            problems.append(
+                f"JOBS_STREAM_HARD_LENGTH={settings.most_events} is below JOBS_STREAM_LENGTH={settings.stream_length}"
+            )
         if problems:
             raise SettingsError(problems)
         return settings
+
+    @property
+    def most_events(self) -> int:
+        """Events that a stream holds at most, about, whoever still needs them."""
+        return self.stream_hard_length or 10 * self.stream_length
+
+    @property
+    def stream_limits(self) -> str:
+        """How long the streams may get, as ``emit`` in prelude.lua reads it."""
+        return f"{self.most_events} {self.stream_length} {math.ceil(self.retention)}"
 
 
 def _unknown(name: str, known: list[str]) -> str:

@@ -67,7 +67,7 @@ class JobStore(JobReader):
                 job.owner,
                 job.type,
                 KEYS.channel_prefix(job.owner),
-                self._settings.stream_length,
+                self.stream_limits,
                 job.traceparent,
                 job.fingerprint,
                 ttl,
@@ -304,8 +304,8 @@ class JobStore(JobReader):
                 raise InvalidTransition(record.id, status, "deleted")
         raise JobNotFound(record.id)
 
-    def _channel(self, owner: str) -> tuple[str, int]:
-        return KEYS.channel_prefix(owner), self._settings.stream_length
+    def _channel(self, owner: str) -> tuple[str, str]:
+        return KEYS.channel_prefix(owner), self.stream_limits
 
     def _place_of(self, job_id: str) -> Place:
         with available():

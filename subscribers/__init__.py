@@ -1,6 +1,8 @@
 """The subscriber library and the services we ship. ``from subscribers import Subscriber`` is where yours begins."""
 
 from jobs.events import Event
+from jobs.gap import Gap
+from subscribers.repeats import without_repeats
 from subscribers.subscriber import Subscriber
 
-__all__ = ["Event", "Subscriber"]
+__all__ = ["Event", "Gap", "Subscriber", "without_repeats"]

@@ -1,45 +1,45 @@
 """The subscriber: one loop that hands each event of an owner to one function."""
 
 import logging
+import re
 import signal
 import threading
-from collections.abc import Callable, Iterable
-from typing import Any
-
-from redis import Redis
-from redis.client import PubSub
-from redis.exceptions import RedisError
+from collections.abc import Iterable
 
 from jobs.events import NAMES, Event
-from jobs.keys import KEYS
+from jobs.gap import Gap
+from jobs.group import Group
 from jobs.redis_client import connect
 from jobs.settings import Settings
+from subscribers.durable import Durable, Handler, OnGap, Terms
+from subscribers.live import Live
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[Event], None]
-
-EVERYBODY = "*"
-LOOK_UP_EVERY = 1.0
-"""Seconds between two looks at whether to stop."""
-PING_AFTER = 5
-"""Looks without any message after which the server is asked whether it is still there."""
-RECONNECT_AFTER = 0.5
+MODES = ("live", "durable")
+STARTS = {"now": "$", "beginning": "0"}
+OWNER = r"[A-Za-z0-9_-]{1,64}"
+SERVICE = r"[A-Za-z0-9_.-]{1,100}"
 
 
 class Subscriber:
     """A service that is told what happens to jobs.
 
     Args:
-        service: the name of the subscribing service, for its logs.
+        service: the name of the subscribing service: for its logs, and of its group in durable mode.
         owner: whose jobs; everybody's without it.
         events: which events (see ``jobs.events.NAMES``); all of them without it.
-        mode: ``"live"``: told of what happens while connected, with a reconnect after every break. What happens
-            during a break is not told.
-        settings: where Redis is; read from the environment without it.
+        mode: ``"live"``: told of what happens while it runs, at once; what happened during a break of the connection
+            is told after it. ``"durable"``: told of everything since the service first ran, at least once, in order
+            within a job; its processes share the work.
+        start: durable mode, where a service begins that never ran before: ``"now"``, or ``"beginning"`` with the oldest
+            event that is kept.
+        max_deliveries: durable mode: how often the handler is tried with an event before that is a dead letter.
+        backoff: durable mode: seconds until the first retry, with jitter; doubled each time, a minute at most.
+        settings: where Redis is, and how long a lease lasts; read from the environment without it.
 
     Raises:
-        ValueError: no such event or mode.
+        ValueError: no such event, mode, start, owner, or name of a service.
         SettingsError: the environment holds a wrong setting.
     """
 
@@ -50,67 +50,70 @@ class Subscriber:
         owner: str | None = None,
         events: Iterable[str] | None = None,
         mode: str = "live",
+        start: str = "now",
+        max_deliveries: int = 5,
+        backoff: float = 1.0,
         settings: Settings | None = None,
     ) -> None:
         wanted = frozenset(NAMES if events is None else events)
-        if not wanted <= frozenset(NAMES):
-            unknown = ", ".join(sorted(wanted - frozenset(NAMES)))
-            raise ValueError(f"no such event: {unknown}; there are {', '.join(NAMES)}")
-        if mode != "live":
-            raise ValueError(f"no such mode: {mode!r}; there is 'live'")
-        self.service, self._wanted = service, wanted
-        self._pattern = KEYS.channel_prefix(owner or EVERYBODY) + "*"
-        self._client: Redis = connect((settings or Settings.from_environ()).redis_url)
+        _check(service, owner, wanted, mode, start, max_deliveries, backoff)
+        settings = settings or Settings.from_environ()
+        client = connect(settings.redis_url, as_text=False)
+        self.service = service
         self._stopped = threading.Event()
+        self._loop: Live | Durable
+        if mode == "durable":
+            terms = Terms(wanted, STARTS[start], max_deliveries, backoff)
+            self._loop = Durable(Group(client, settings, service, owner), terms, self._stopped)
+        else:
+            self._loop = Live(client, service, owner, wanted, self._stopped)
 
-    def run(self, handler: Handler) -> None:
+    def run(self, handler: Handler, on_gap: OnGap | None = None) -> None:
         """Call ``handler`` with every wanted event, in order, until :meth:`stop`, SIGTERM or SIGINT.
 
-        An error of the handler is logged, and the next event goes on.
+        An error of the handler is logged. In live mode the next event goes on; in durable mode the event comes again,
+        later events of its job wait for it, and other jobs go on.
+
+        ``on_gap`` is told when events were removed before they could be handed over; without it that is an error in
+        the log.
         """
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self.stop())
-        while not self._stopped.is_set():
-            pubsub = self._client.pubsub()
-            try:
-                pubsub.psubscribe(self._pattern)
-                self._listen(pubsub, handler)
-            except (RedisError, OSError) as error:
-                log.warning("%s: connection to Redis lost (%s); connecting again", self.service, error)
-                self._stopped.wait(RECONNECT_AFTER)
-            finally:
-                pubsub.close()
+        self._loop.run(handler, on_gap or self._log_gap)
 
     def stop(self) -> None:
-        """Return from :meth:`run` within about a second."""
+        """Return from :meth:`run` within about a second, once the handler has returned."""
         self._stopped.set()
 
-    def _listen(self, pubsub: PubSub, handler: Handler) -> None:
-        silent = 0
-        while not self._stopped.is_set():
-            message: dict[str, Any] | None = pubsub.get_message(timeout=LOOK_UP_EVERY)
-            if message is None:
-                silent += 1
-                if silent == PING_AFTER:
-                    pubsub.ping()
-                elif silent >= 2 * PING_AFTER:
-                    raise ConnectionError("no answer to a ping")
-                continue
-            silent = 0
-            if message["type"] == "psubscribe":
-                log.info("%s: listening to %s", self.service, self._pattern)
-            elif message["type"] == "pmessage":
-                self._hand_over(message["data"], handler)
+    def _log_gap(self, gap: Gap) -> None:
+        log.error("%s: %s", self.service, gap)
 
-    def _hand_over(self, text: str, handler: Handler) -> None:
-        try:
-            event = Event.from_json(text)
-        except ValueError as error:
-            log.warning("%s: left out: %s", self.service, error)
-            return
-        if event.name in self._wanted:
-            try:
-                handler(event)
-            except Exception:
-                log.exception("%s: handler failed on event %s", self.service, event.id)
+
+def _check(
+    service: str,
+    owner: str | None,
+    wanted: frozenset[str],
+    mode: str,
+    start: str,
+    max_deliveries: int,
+    backoff: float,
+) -> None:
+    if not wanted <= frozenset(NAMES):
+        unknown = ", ".join(sorted(wanted - frozenset(NAMES)))
+        raise ValueError(f"no such event: {unknown}; there are {', '.join(NAMES)}")
+    if mode not in MODES:
+        raise ValueError(f"no such mode: {mode!r}; there are {', '.join(MODES)}")
+    if start not in STARTS:
+        raise ValueError(f"no such start: {start!r}; there are {', '.join(STARTS)}")
+    if owner is not None and not re.fullmatch(OWNER, owner):
+        raise ValueError(f"no such owner: {owner!r}; one is 1 to 64 of A-Z a-z 0-9 _ -")
+    if mode == "live" and start != "now":
+        raise ValueError("no such start in live mode: it tells what happens from now on")
+    if mode == "durable" and not re.fullmatch(SERVICE, service):
+        raise ValueError(f"no such service: {service!r}; a durable one is named with 1 to 100 of A-Z a-z 0-9 _ . -")
+    if max_deliveries < 1 or backoff < 0:
+        raise ValueError("no such terms: at least one delivery, and a backoff of at least 0 seconds")
+
+
+__all__ = ["Event", "Gap", "Handler", "OnGap", "Subscriber"]

@@ -1,7 +1,7 @@
 -- A worker takes a job: the attempt is counted, which makes it the token every later write must carry.
 -- KEYS  1 record  2 index of New  3 index of InProgress  4 stream  5 stream of owner  6 who waits in its queue
 --       7 leases
--- ARGV  1 id  2 channel prefix  3 stream length  4 statuses a claim may come from  5 holder
+-- ARGV  1 id  2 channel prefix  3 limits of the streams  4 statuses a claim may come from  5 holder
 --       6 lease in microseconds (0: none is taken)
 -- Returns {1, attempt, parameters, type, owner, max_attempts}; {0, status} not to be had; {-1} no such job.
 -- Publishes `updated`.
@@ -21,7 +21,7 @@ redis.call('ZREM', KEYS[2], id)
 redis.call('ZADD', KEYS[3], created_at, id)
 redis.call('ZREM', KEYS[6], id)
 if ARGV[6] ~= '0' then redis.call('ZADD', KEYS[7], whole(now + ARGV[6]), id) end
-emit({stream = KEYS[4], owner_stream = KEYS[5], channel = ARGV[2], length = ARGV[3], now = now, id = id, type = type,
+emit({stream = KEYS[4], owner_stream = KEYS[5], channel = ARGV[2], limits = ARGV[3], now = now, id = id, type = type,
   owner = owner, status = 'InProgress', attempt = attempt, sequence = sequence, traceparent = job[5]}, 'updated',
   status, '')
 return {1, attempt, job[6], type, owner, tonumber(job[7])}

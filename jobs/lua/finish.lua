@@ -1,7 +1,7 @@
 -- Give a job its final status, once: record, index, events and the wake-up of whoever waits.
 -- KEYS  1 record  2 index of New  3 index of InProgress  4 index of the final status  5 stream  6 stream of owner
 --       7 durations of the type  8 who waits in its queue  9 scheduled  10 leases  11 expiry  12 counts
--- ARGV  1 id  2 channel prefix  3 stream length  4 final status  5 statuses it may come from
+-- ARGV  1 id  2 channel prefix  3 limits of the streams  4 final status  5 statuses it may come from
 --       6 attempt that writes ('': whichever)  7 its holder ('': whoever)  8 event
 --       9 field ('result', 'error' or '')  10 its value, as JSON  11 text for the event's data
 --       12 microseconds the record is kept from now  13 'force' to have a running attempt's process ended, or ''
@@ -47,7 +47,7 @@ if job[7] then
     redis.call('HINCRBY', KEYS[7], math.max(0, math.ceil(math.log(seconds * 1000) / math.log(1.05))), 1)
   end
 end
-emit({stream = KEYS[5], owner_stream = KEYS[6], channel = ARGV[2], length = ARGV[3], now = now, id = id, type = job[3],
+emit({stream = KEYS[5], owner_stream = KEYS[6], channel = ARGV[2], limits = ARGV[3], now = now, id = id, type = job[3],
   owner = job[4], status = final, attempt = job[2], sequence = sequence, traceparent = job[5]}, ARGV[8], status, data)
 redis.call('PEXPIRE', KEYS[1], whole(keep / 1000))
 redis.call('ZADD', KEYS[11], whole(now + keep), cjson.encode({id, job[4], job[3], final, job[11] or '{}'}))

@@ -5,8 +5,15 @@
 -- allowed(list, status)  whether `status` is one of the comma-separated statuses in `list`.
 -- emit(job, event, old_status, data)
 --     Appends an event to both streams and publishes it; the caller has written `sequence` into the record.
---     job: {stream, owner_stream, channel, length, now, id, type, owner, status, attempt, sequence, traceparent}
+--     job: {stream, owner_stream, channel, limits, now, id, type, owner, status, attempt, sequence, traceparent}
+--     limits: '<hard> <soft> <seconds>': entries a stream holds at most, whatever happens; that are kept while no
+--     living group needs more; and how long a group lives that nobody reads with. One event in a hundred trims to soft.
 --     data: text of further members of the event's data, each with its leading comma, or ''.
+-- needed_from(stream, seconds)  the oldest entry that a group still needs of which a consumer was seen within `seconds`:
+--     its oldest pending one, else the last one delivered; nil when there is no such group.
+-- trim(stream, limits)          remove what is beyond the soft limit and not needed.
+-- fields(list)                  a flat reply (name, value, name, value ...) as a table.
+-- precedes(a, b)                whether the entry id `a` comes before `b`.
 local function micros()
   local t = redis.call('TIME')
   return t[1] * 1000000 + t[2]
@@ -36,6 +43,48 @@ local function allowed(list, status)
   return string.find(',' .. list .. ',', ',' .. status .. ',', 1, true) ~= nil
 end
 
+local function precedes(a, b)
+  local a_ms, a_seq = string.match(a, '(%d+)-(%d+)')
+  local b_ms, b_seq = string.match(b, '(%d+)-(%d+)')
+  if a_ms ~= b_ms then return tonumber(a_ms) < tonumber(b_ms) end
+  return tonumber(a_seq) < tonumber(b_seq)
+end
+
+local function fields(list)
+  local found = {}
+  for i = 1, #list, 2 do found[list[i]] = list[i + 1] end
+  return found
+end
+
+local function needed_from(stream, seconds)
+  local oldest
+  for _, group in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+    local lives = false
+    group = fields(group)
+    for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group.name)) do
+      lives = lives or fields(consumer).idle <= seconds * 1000
+    end
+    if lives then
+      local pending = group.pending > 0 and redis.call('XPENDING', stream, group.name)[2]
+      local from = pending or group['last-delivered-id']
+      if not oldest or precedes(from, oldest) then oldest = from end
+    end
+  end
+  return oldest
+end
+
+local function trim(stream, limits)
+  local soft, seconds = string.match(limits, '^%d+ (%d+) (%d+)$')
+  local excess = redis.call('XLEN', stream) - soft
+  if excess <= 0 then return end
+  local needed = needed_from(stream, tonumber(seconds))
+  if needed then  -- whole nodes of the stream, of about a hundred entries, as with MAXLEN
+    redis.call('XTRIM', stream, 'MINID', '~', needed, 'LIMIT', excess)
+  else
+    redis.call('XTRIM', stream, 'MAXLEN', '~', soft)
+  end
+end
+
 local function emit(job, event, old_status, data)
   local old = old_status and '"' .. old_status .. '"' or 'null'
   local text = table.concat({
@@ -44,10 +93,15 @@ local function emit(job, event, old_status, data)
     job.owner, '","sequence":', job.sequence, ',"traceparent":"', job.traceparent, '","data":{"job_id":"', job.id,
     '","job_type":"', job.type, '","owner":"', job.owner, '","status":"', job.status, '","old_status":', old,
     ',"attempt":', job.attempt, data, '}}'})
-  local entry = redis.call('XADD', job.stream, 'MAXLEN', '~', job.length, '*', 'event', text)
+  local hard = string.match(job.limits, '^%d+')
+  local entry = redis.call('XADD', job.stream, 'MAXLEN', '~', hard, '*', 'event', text)
   -- the same id in both, so that a reader may change from one to the other; refused only if jobs:stream was removed
-  if redis.pcall('XADD', job.owner_stream, 'MAXLEN', '~', job.length, entry, 'event', text).err then
-    redis.call('XADD', job.owner_stream, 'MAXLEN', '~', job.length, '*', 'event', text)
+  if redis.pcall('XADD', job.owner_stream, 'MAXLEN', '~', hard, entry, 'event', text).err then
+    redis.call('XADD', job.owner_stream, 'MAXLEN', '~', hard, '*', 'event', text)
+  end
+  if job.now % 100 < 1 then
+    trim(job.stream, job.limits)
+    trim(job.owner_stream, job.limits)
   end
   redis.call('PUBLISH', job.channel .. event, text)
 end

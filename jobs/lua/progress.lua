@@ -1,6 +1,6 @@
 -- Record how far a running attempt is; refused when the job has moved on without it.
 -- KEYS  1 record  2 stream  3 stream of owner  4 counts
--- ARGV  1 id  2 channel prefix  3 stream length  4 attempt  5 progress as JSON ('': only look)
+-- ARGV  1 id  2 channel prefix  3 limits of the streams  4 attempt  5 progress as JSON ('': only look)
 -- Returns {1}; {0, status, attempt} this attempt is no longer the job's; {-1} no such job.
 -- Publishes `progress`.
 local id, attempt, progress = ARGV[1], ARGV[4], ARGV[5]
@@ -15,7 +15,7 @@ if progress == '' then return {1} end
 
 local sequence = job[6] + 1
 redis.call('HSET', KEYS[1], 'progress', progress, 'sequence', sequence)
-emit({stream = KEYS[2], owner_stream = KEYS[3], channel = ARGV[2], length = ARGV[3], now = micros(), id = id,
+emit({stream = KEYS[2], owner_stream = KEYS[3], channel = ARGV[2], limits = ARGV[3], now = micros(), id = id,
   type = job[3], owner = job[4], status = status, attempt = attempt, sequence = sequence, traceparent = job[5]},
   'progress', status, ',"progress":' .. progress)
 return {1}

@@ -2,7 +2,7 @@
 -- KEYS  1 record  2 index  3 index of owner  4 index of New  5 index of type  6 stream  7 stream of owner
 --       8 queue  9 who waits in it  10 scheduled  11.. one index a tag; last, with a TTL of more than 0, the
 --       idempotency key
--- ARGV  1 id  2 owner  3 type  4 channel prefix  5 stream length  6 traceparent  7 fingerprint of the body
+-- ARGV  1 id  2 owner  3 type  4 channel prefix  5 limits of the streams  6 traceparent  7 fingerprint of the body
 --       8 TTL of the idempotency key in ms (0: none was sent)  9 message ('': it is under way already, 'outside': the
 --       caller hands it to another broker)
 --       10 delay in microseconds (0: run it now)  11 most jobs that may be New (0: no bound)  12 number of tags
@@ -45,6 +45,6 @@ elseif message ~= '' then
   redis.call('LPUSH', KEYS[8], message)
   redis.call('ZADD', KEYS[9], now, id)
 end
-emit({stream = KEYS[6], owner_stream = KEYS[7], channel = ARGV[4], length = ARGV[5], now = at, id = id,
+emit({stream = KEYS[6], owner_stream = KEYS[7], channel = ARGV[4], limits = ARGV[5], now = at, id = id,
   type = ARGV[3], owner = owner, status = 'New', attempt = 0, sequence = 1, traceparent = ARGV[6]}, 'created', nil, '')
 return {1, id, now, run_at}

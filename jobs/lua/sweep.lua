@@ -1,10 +1,17 @@
--- Remove what is left of jobs whose time is over: index entries, and old events.
+-- Remove what is left of jobs whose time is over: index entries, and old events. Events that a living group of a durable
+-- subscriber still needs stay, up to the hard limit of their stream.
 -- KEYS  1 expiry  2 index  3 stream  4 prefix of the records  5 prefix of the owners' indexes  6 of the types'
 --       7 of the statuses'  8 of the tags'  9 of the owners' streams
--- ARGV  1 most jobs  2 microseconds an event is kept
+-- ARGV  1 most jobs  2 microseconds an event is kept  3 limits of the streams
 -- Returns how many jobs were swept.
 local now = micros()
 local before = whole((now - ARGV[2]) / 1000) .. '-0'
+
+local function forget_old(stream, how)
+  local needed = needed_from(stream, ARGV[2] / 1000000)
+  redis.call('XTRIM', stream, 'MINID', how, needed and precedes(needed, before) and needed or before)
+end
+
 local swept = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', whole(now), 'LIMIT', 0, tonumber(ARGV[1]))
 for _, entry in ipairs(swept) do
   local id, owner, type, status, tags = unpack(cjson.decode(entry))
@@ -18,11 +25,14 @@ for _, entry in ipairs(swept) do
   end
   local events = KEYS[9] .. owner
   if redis.call('EXISTS', events) == 1 then
-    redis.call('XTRIM', events, 'MINID', before)
+    forget_old(events, '=')
     if redis.call('XLEN', events) == 0 and #redis.call('XINFO', 'GROUPS', events) == 0 then
       redis.call('DEL', events)
     end
   end
 end
-if #swept > 0 then redis.call('XTRIM', KEYS[3], 'MINID', '~', before) end
+if redis.call('EXISTS', KEYS[3]) == 1 then
+  trim(KEYS[3], ARGV[3])
+  forget_old(KEYS[3], '~')
+end
 return #swept

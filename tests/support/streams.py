@@ -18,6 +18,7 @@ class Stream:
         self.path, self.last, self.has_ended = path, last, False
         self.events: list[Received] = []
         self.gaps: list[dict[str, Any]] = []
+        self.gap_ids: list[str] = []
         self.head = ""
         self._unread = b""
         self.sock = socket.socket()
@@ -69,6 +70,7 @@ class Stream:
             self.last = fields.get("id", self.last)
             if fields.get("event") == "gap":
                 self.gaps.append(json.loads(fields["data"]))
+                self.gap_ids.append(fields["id"])
             elif fields["data"]:
                 self.events.append((fields["id"], fields["event"], json.loads(fields["data"])))
 

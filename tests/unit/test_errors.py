@@ -14,6 +14,10 @@ NEVER_IN_HTTP = {
     errors.UnusableMessage,  # raised where a worker fetches messages
     errors.DeadLetterNotFound,  # raised for the command `python -m workers.dead_letters`
     errors.DeadLetterIncomplete,  # the same
+    errors.SubscriptionNotFound,  # raised for the command `python -m subscribers.groups`
+    errors.SubscriptionInUse,  # the same
+    errors.LeaseLost,  # raised in durable subscribers
+    errors.GroupMissing,  # the same
 }
 
 
