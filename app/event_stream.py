@@ -8,6 +8,7 @@ from secrets import randbelow
 
 import orjson
 
+from app.schemas import GAP
 from jobs.entries import Entry, Page
 from jobs.entry_id import just_before, order_of
 from jobs.errors import StoreUnavailable
@@ -135,4 +136,4 @@ def _gap(gap: Gap, end: str) -> bytes:
     """Told with an id of its own, before that of what is left: who comes back with it is not told again."""
     is_nothing_left = gap.before == "+"
     data = orjson.dumps({"after": gap.after, "before": None if is_nothing_left else gap.before}).decode()
-    return f"id: {end if is_nothing_left else just_before(gap.before)}\nevent: gap\ndata: {data}\n\n".encode()
+    return f"id: {end if is_nothing_left else just_before(gap.before)}\nevent: {GAP}\ndata: {data}\n\n".encode()

@@ -88,8 +88,7 @@ def _is_entry_id(text: str) -> bool:
     """One that something can come after: Redis counts in 64 bits."""
     if not re.fullmatch(r"[0-9]{1,20}(-[0-9]{1,20})?", text, re.ASCII):
         return False
-    milliseconds, sequence = order_of(text)
-    return milliseconds <= HIGHEST_SEQUENCE and sequence < HIGHEST_SEQUENCE
+    return max(order_of(text)) <= HIGHEST_SEQUENCE and order_of(text) != (HIGHEST_SEQUENCE, HIGHEST_SEQUENCE)
 
 
 def _begun(pages: Iterator[Page]) -> Iterator[Page]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-Received = tuple[str, str, dict[str, Any]]
+Received = tuple[str, str, str]
 """The id, the name and the data of one event."""
 
 
@@ -38,7 +38,11 @@ class Stream:
     @property
     def ids(self) -> list[str]:
         """The CloudEvents' own ids."""
-        return [data["id"] for _, _, data in self.events]
+        return [json.loads(text)["id"] for text in self.texts]
+
+    @property
+    def texts(self) -> list[str]:
+        return [text for _, _, text in self.events]
 
     @property
     def names(self) -> list[str]:
@@ -72,7 +76,7 @@ class Stream:
                 self.gaps.append(json.loads(fields["data"]))
                 self.gap_ids.append(fields["id"])
             elif fields["data"]:
-                self.events.append((fields["id"], fields["event"], json.loads(fields["data"])))
+                self.events.append((fields["id"], fields["event"], fields["data"]))
 
 
 class Streams:
