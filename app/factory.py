@@ -4,7 +4,18 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from app import asyncapi, errors, events_api, health_api, job_types_api, jobs_api, openapi, pages, seed_api
+from app import (
+    asyncapi,
+    errors,
+    events_api,
+    health_api,
+    job_types_api,
+    jobs_api,
+    openapi,
+    pages,
+    seed_api,
+    subscriptions_api,
+)
 from app.body_timeout import BodyTimeout
 from app.front_door import FrontDoor
 from app.proxies import TrustedProxies
@@ -21,7 +32,7 @@ def create_app(settings: Settings) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["front_door"] = FrontDoor(settings)
     api = openapi.create_api(app)
-    for module in (jobs_api, events_api, job_types_api, seed_api, health_api):
+    for module in (jobs_api, events_api, job_types_api, subscriptions_api, seed_api, health_api):
         api.register_blueprint(module.blp)
     for documents in (openapi, asyncapi):
         app.register_blueprint(documents.blp)

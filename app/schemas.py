@@ -230,6 +230,22 @@ class JobTypeSchema(Schema):
     )
 
 
+class SubscriptionSchema(Schema):
+    """A service that is told durably."""
+
+    service = fields.String(required=True)
+    owner = fields.String(required=True, allow_none=True, metadata={"description": "Whose events; null: everybody's."})
+    stream = fields.String(required=True, metadata={"description": "The Redis key."})
+    pending = fields.Integer(required=True, metadata={"description": "Events that a process has in hand."})
+    lag = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Events not read yet; null where nobody can count."}
+    )
+    consumers = fields.Integer(required=True, metadata={"description": "Living processes."})
+    dead_letters = fields.Integer(required=True)
+    last_seen_at = fields.AwareDateTime(required=True)
+    last_delivered_id = fields.String(required=True)
+
+
 class SeedJobSchema(Schema):
     job_id = fields.UUID(required=True, data_key="jobId")
     owner = fields.String(required=True)

@@ -12,9 +12,10 @@ NAMES = (
     *("list", "announce"),
     *("renew", "survey", "enqueue", "sweep"),
     *("set_aside", "put_back", "free"),
-    *("join", "next", "beat", "leave", "attempt", "bury"),
+    *("join", "next", "beat", "leave", "attempt", "bury", "drop"),
+    "span",
 )
-SHARED = dict.fromkeys(("join", "next", "beat", "leave", "attempt", "bury"), "subscription")
+SHARED = dict.fromkeys(("join", "next", "beat", "leave", "attempt", "bury", "drop"), "subscription")
 """What stands between the prelude and these scripts."""
 
 

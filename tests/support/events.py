@@ -1,5 +1,6 @@
 """Events made without a worker, what subscribers wrote down of them, and whether that is as promised."""
 
+import json
 from collections import defaultdict
 from pathlib import Path
 from uuid import uuid4
@@ -29,14 +30,18 @@ class Producer:
     def stream(self) -> str:
         return KEYS.stream_of(self.owner)
 
-    def jobs(self, number: int, events: int = 3, job_id: str = "") -> list[str]:
-        """So many finished jobs of so many events each (three at least), their events all mixed."""
+    def jobs(self, number: int, events: int = 3, job_id: str = "", message: str = "") -> list[str]:
+        """So many finished jobs of so many events each (three at least), their events all mixed.
+
+        ``message`` is what those in between say.
+        """
+        progress = json.dumps({"percent": None, "current": 1, "total": None, "message": message})
         ids = [self._submit(job_id) for _ in range(number)]
         claims = [self.store.claim(job_id) for job_id in ids]
         self.told += [(job_id, 2) for job_id in ids]
         for step in range(3, events):
             for claim in claims:
-                self.store.progress(claim, '{"percent":null,"current":1,"total":null,"message":null}')
+                self.store.progress(claim, progress)
                 self.told.append((claim.id, step))
         for job_id in ids:
             self.store.complete(job_id, "1")
