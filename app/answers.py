@@ -1,5 +1,6 @@
 """Answers about one job: which code, which headers (CONTRACT, "Routes")."""
 
+from hashlib import sha256
 from typing import Any
 
 from flask import Response, request
@@ -65,6 +66,15 @@ def answer_empty(status: int) -> Response:
 
 def answer_json(text: bytes | str, status: int = 200) -> Response:
     return _json(text, status)
+
+
+def answer_document(text: bytes) -> Response:
+    """JSON that seldom changes; 304 for a caller that has it."""
+    response = Response(text, content_type="application/json")
+    response.set_etag(sha256(text).hexdigest()[:16])
+    response.headers["Cache-Control"] = "no-cache"
+    response.make_conditional(request)
+    return response
 
 
 def _accepted(door: FrontDoor, record: Record, base: str) -> Response:

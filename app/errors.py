@@ -78,7 +78,7 @@ class WebhooksOff(e.JobsError):
 
 def register(app: Flask) -> None:
     """Make every error of ``app`` a problem document."""
-    app.register_error_handler(e.JobsError, _answer_jobs_error)
+    app.register_error_handler(e.JobsError, answer_jobs_error)
     app.register_error_handler(MalformedJson, _answer_plain)
     app.register_error_handler(UnstorableText, _answer_unstorable)
     app.register_error_handler(HTTPException, answer_http_error)
@@ -102,7 +102,8 @@ def answer_http_error(error: HTTPException) -> Response:
     return response
 
 
-def _answer_jobs_error(error: e.JobsError) -> Response:
+def answer_jobs_error(error: e.JobsError) -> Response:
+    """What :data:`STATUS_OF` says, with what the error knows."""
     match error:
         case InvalidRequest() | e.InvalidParameters():
             return answer(422, str(error), errors=_listed(error.errors))

@@ -1,9 +1,8 @@
 """Events as Server-Sent Events: of one job until it ends, or of many for as long as somebody reads."""
 
-import logging
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import socket
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -12,27 +11,27 @@ from flask_smorest import Blueprint
 
 from app.answers import answer_empty
 from app.described import described, problems
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, answer_jobs_error
+from app.event_stream import EventStream
 from app.front_door import front_door
 from app.jobs_api import canonical
 from app.request_parser import RequestParser
 from app.schemas import EventsQuerySchema, ServerSentEventSchema
-from jobs.entry_id import order_of
+from jobs.entries import Page
+from jobs.entry_id import HIGHEST_SEQUENCE, order_of
 from jobs.errors import StoreUnavailable
-from jobs.events import FINAL_EVENT_OF, Event
-from jobs.feed import Entry, Feed, Listener
-
-log = logging.getLogger(__name__)
+from jobs.listener import Interest
 
 blp = Blueprint("events", __name__, description="Events as they happen (Server-Sent Events).")
 blp.ARGUMENTS_PARSER = RequestParser()
 
-HEARTBEAT_EVERY = 15.0
-"""Seconds of silence after which a comment is sent: proxies keep the connection, and a client that left is noticed."""
-COME_BACK_AFTER = 1000
-"""Milliseconds after which a browser connects again."""
-FINAL = frozenset(FINAL_EVENT_OF.values())
-STREAM = {"schema": ServerSentEventSchema, "content_type": "text/event-stream"}
+STREAM_TYPE = "text/event-stream"
+STREAM = {"schema": ServerSentEventSchema, "content_type": STREAM_TYPE}
+LONG_AFTER = 60_000
+"""Milliseconds after a job's end in which its final event is sure to be in the stream, even if Redis's clock was set
+back; nothing later is looked through."""
+SEND_BUFFER = 65_536
+"""Bytes that the kernel keeps for a client that does not read; by itself it would take megabytes for each."""
 
 
 @blp.route("/jobs/<job_id>/events")
@@ -43,26 +42,17 @@ STREAM = {"schema": ServerSentEventSchema, "content_type": "text/event-stream"}
 )
 def of_job(job_id: str) -> Response:
     """The events of one job, from its first or from `Last-Event-ID`; ends after the final one."""
-    door = front_door()
-    last = _last_event_id()
+    door, last = front_door(), _last_event_id()
     record = door.store.get(canonical(job_id))
+    interest = Interest(job_id=record.id, owner=record.owner)
     began = f"{record.created_at // 1000 - 1}-0"  # no event of the job is older
     after = began if last is None or order_of(last) < order_of(began) else last
-
-    def wants(event: Event) -> bool:
-        return event.job_id == record.id
-
-    with _listening(door.feed, wants) as listener:
-        has_ended = door.store.get(record.id).is_final
-        past: Iterator[Entry] = (entry for entry in door.feed.since(after, record.owner) if wants(entry.event))
-        if has_ended:
-            past = iter(list(past))  # a job has few
-            first = next(past, None)
-            if first is None:
-                door.feed.leave(listener)
-                return answer_empty(204)
-            past = chain([first], past)
-        return _answer(_lines(door.feed, listener, past, until_final=True, only_past=has_ended))
+    if not record.is_final or record.finished_at is None:
+        return _answer(interest, _begun(door.feed.pages(after, interest)))
+    past = list(door.feed.pages(after, interest, f"{record.finished_at // 1000 + LONG_AFTER}"))  # a job has few
+    if not any(page.entries or page.gap for page in past):
+        return answer_empty(204)
+    return _answer(interest, past, goes_on=False)
 
 
 @blp.route("/events")
@@ -73,70 +63,57 @@ def of_job(job_id: str) -> Response:
 )
 def of_many(query: dict[str, Any]) -> Response:
     """The events of many jobs, from now on or from `Last-Event-ID`."""
-    owner, job_type = query.get("owner"), query.get("type")
+    interest, last = Interest(owner=query.get("owner"), job_type=query.get("type")), _last_event_id()
+    return _answer(interest, None if last is None else _begun(front_door().feed.pages(last, interest)))
 
-    def wants(event: Event) -> bool:
-        return (owner is None or event.owner == owner) and (job_type is None or event.job_type == job_type)
 
-    feed, after = front_door().feed, _last_event_id()
-    with _listening(feed, wants) as listener:
-        past = (entry for entry in feed.since(after, owner) if wants(entry.event)) if after else iter(())
-        return _answer(_lines(feed, listener, past))
+@blp.errorhandler(StoreUnavailable)
+def _answer_unavailable(error: StoreUnavailable) -> Response:
+    """A browser that is refused never asks again; one that is told when to come back does, with the last id it has."""
+    if STREAM_TYPE not in request.headers.get("Accept", ""):
+        return answer_jobs_error(error)
+    return _response([f"retry: {1000 * error.retry_after}\n\n".encode()])
 
 
 def _last_event_id() -> str | None:
     given = request.headers.get("Last-Event-ID")
-    if given is not None and not re.fullmatch(r"[0-9]{1,15}(-[0-9]{1,15})?", given, re.ASCII):
+    if given is not None and not _is_entry_id(given):
         raise InvalidRequest(
             [("Last-Event-ID", "Must be the id of an event that was received, such as 1795528964422-0.")]
         )
     return given
 
 
-@contextmanager
-def _listening(feed: Feed, wants: Callable[[Event], bool]) -> Iterator[Listener]:
-    """A listener that is there before the past is read, so that nothing falls in between; kept unless this fails."""
-    listener = feed.listen(wants)
-    try:
-        yield listener
-    except BaseException:
-        feed.leave(listener)
-        raise
+def _is_entry_id(text: str) -> bool:
+    """One that something can come after: Redis counts in 64 bits."""
+    if not re.fullmatch(r"[0-9]{1,20}(-[0-9]{1,20})?", text, re.ASCII):
+        return False
+    return max(order_of(text)) <= HIGHEST_SEQUENCE and order_of(text) != (HIGHEST_SEQUENCE, HIGHEST_SEQUENCE)
 
 
-def _answer(lines: Iterator[str]) -> Response:
-    response = Response(lines, content_type="text/event-stream; charset=utf-8")
+def _begun(pages: Iterator[Page]) -> Iterator[Page]:
+    """The same pages; the first is read now, while an error can still become an answer."""
+    return chain([next(pages)], pages)
+
+
+def _answer(interest: Interest, past: Iterable[Page] | None, *, goes_on: bool = True) -> Response:
+    if request.method == "HEAD":
+        return _response(iter(()))  # nobody would close a stream
+    return _response(EventStream(front_door().feed, interest, past=past, goes_on=goes_on, cut=_cut()))
+
+
+def _response(body: Iterable[bytes]) -> Response:
+    response = Response(body, content_type=f"{STREAM_TYPE}; charset=utf-8")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response
 
 
-def _lines(
-    feed: Feed, listener: Listener, past: Iterator[Entry], *, until_final: bool = False, only_past: bool = False
-) -> Iterator[str]:
-    """What the client reads: first the past, then what comes, each event once."""
-    sent = (0, 0)
-    try:
-        yield f"retry: {COME_BACK_AFTER}\n\n"
-        for entry in chain(past, () if only_past else _coming(listener)):
-            if entry is None:
-                yield ":\n\n"
-            elif entry.order > sent:
-                sent = entry.order
-                yield _text(entry)
-                if until_final and entry.event.name in FINAL:
-                    return
-    except StoreUnavailable as error:
-        log.info("a stream of events ends: %s", error)  # the client comes back with the last id it has
-    finally:
-        feed.leave(listener)
-
-
-def _coming(listener: Listener) -> Iterator[Entry | None]:
-    """Events as they happen; None after a while without one."""
-    while not listener.is_closed:
-        yield listener.next(HEARTBEAT_EVERY)
-
-
-def _text(entry: Entry) -> str:
-    return f"id: {entry.id}\nevent: {entry.event.name}\ndata: {entry.text}\n\n"
+def _cut() -> Callable[[], None]:
+    """What ends the connection of this request; from now on the kernel keeps little of what is sent on it."""
+    connection = request.environ.get("gunicorn.socket")
+    if connection is None:
+        return lambda: None
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    cut: Callable[[], None] = connection.cut
+    return cut

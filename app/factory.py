@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 
 from app import (
+    asyncapi,
     errors,
     events_api,
     health_api,
@@ -42,7 +43,8 @@ def create_app(settings: Settings) -> Flask:
     api = openapi.create_api(app)
     for module in (jobs_api, events_api, subscriptions_api, webhooks_api, job_types_api, seed_api, health_api):
         api.register_blueprint(module.blp)
-    app.register_blueprint(openapi.blp)
+    for documents in (openapi, asyncapi):
+        app.register_blueprint(documents.blp)
     app.register_blueprint(pages.blp)
     errors.register(app)
     app.wsgi_app = _wrapped(app.wsgi_app, settings)  # type: ignore[method-assign,assignment]

@@ -8,6 +8,7 @@ from flask import current_app
 
 from app.parameters import ParameterRules
 from app.pressure import Pressure
+from app.written import Written
 from jobs.backend import JobBackend
 from jobs.celery_app import JobsCelery, create_celery
 from jobs.durations import NOTHING_KNOWN, Durations
@@ -34,9 +35,10 @@ class FrontDoor:
         self.store: JobStore = self.backend.store
         self.types = JobTypes(self.store)
         self.pressure = Pressure(self.store)
-        self.feed = Feed(self.store)
+        self.feed = Feed(self.store, settings.stream_length)
         self.webhooks = Webhooks(self.store)
         self.rules = ParameterRules()
+        self.openapi, self.asyncapi = Written(), Written()
         self._durations: dict[str, _Read] = {}
 
     @property

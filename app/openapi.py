@@ -3,14 +3,15 @@
 from copy import deepcopy
 from typing import Any
 
-import orjson
 from flask import Blueprint, Flask, Response, current_app
 from flask_smorest import Api
 
+from app.answers import answer_document
 from app.callbacks import WEBHOOKS
 from app.errors import answer_http_error
+from app.event_schema import EventSchema
 from app.front_door import front_door
-from app.schemas import ProblemSchema
+from app.schemas import GapSchema, ProblemSchema
 from jobs.errors import StoreUnavailable
 from jobs.job_types import JobTypeInfo
 
@@ -36,8 +37,13 @@ def create_api(app: Flask) -> Api:
         OPENAPI_URL_PREFIX=None,
         PROPAGATE_EXCEPTIONS=False,
     )
-    about = "Post a job, wait a while, poll or subscribe for the rest."
+    about = (
+        "Post a job, wait a while, poll or subscribe for the rest. "
+        "The events, and where else they are told: [asyncapi.json](asyncapi.json)."
+    )
     api = JobsApi(app, spec_kwargs={"info": {"description": about}, "webhooks": WEBHOOKS})
+    for name, schema in (("Event", EventSchema), ("Gap", GapSchema)):
+        api.spec.components.schema(name, schema=schema)
     app.extensions["openapi"] = api
     return api
 
@@ -49,13 +55,16 @@ def openapi() -> Response:
         types = front_door().types.living()
     except StoreUnavailable:
         types = []
-    spec = current_app.extensions["openapi"].spec.to_dict()
-    return Response(orjson.dumps(described(spec, types)), content_type="application/json")
+    spec = current_app.extensions["openapi"].spec
+    return answer_document(front_door().openapi.text(types, lambda: described(spec.to_dict(), types)))
 
 
 def described(spec: dict[str, Any], types: list[JobTypeInfo]) -> dict[str, Any]:
     """``spec`` with the announced types as the values of a submit's ``type``, each with its own parameters."""
     spec = deepcopy(spec)
+    told = [{"$ref": f"#/components/schemas/{name}"} for name in ("Event", "Gap")]
+    data = spec["components"]["schemas"]["ServerSentEvent"]["properties"]["data"]
+    data.update(contentMediaType="application/json", contentSchema={"anyOf": told})  # apispec leaves both out
     if types:
         submit = spec["components"]["schemas"]["Submit"]
         submit["properties"]["type"]["enum"] = [info.name for info in types]

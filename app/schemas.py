@@ -17,6 +17,8 @@ UUID = rf"^[0-9A-Fa-f]{{8}}(-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}}{END}"
 MOST_TAGS = 16
 LONGEST_DELAY = 366 * 86_400
 """Seconds."""
+GAP = "gap"
+"""What a stream of events calls a gap, in place of an event's name."""
 TAG_NAME = rf"^[A-Za-z0-9_.-]{{1,64}}{END}"
 
 
@@ -162,8 +164,21 @@ class ServerSentEventSchema(Schema):
     """One event of a stream."""
 
     id = fields.String(required=True, metadata={"description": "Resume after it with Last-Event-ID."})
-    event = fields.String(required=True, validate=validate.OneOf(NAMES))
-    data = fields.String(required=True, metadata={"description": "A CloudEvent, as JSON."})
+    event = fields.String(
+        required=True,
+        validate=validate.OneOf([*NAMES, GAP]),
+        metadata={"description": "The last part of the CloudEvent's type; or `gap`: events are gone untold."},
+    )
+    data = fields.String(required=True, metadata={"description": "A CloudEvent as JSON; see Gap for a gap."})
+
+
+class GapSchema(Schema):
+    """Events between these entries of the stream may have been trimmed away before they were told."""
+
+    after = fields.String(required=True, metadata={"description": "The last id that was told."})
+    before = fields.String(
+        required=True, allow_none=True, metadata={"description": "The first id that is left; null if none is."}
+    )
 
 
 class SeedGetQuerySchema(Schema):

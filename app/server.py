@@ -72,7 +72,7 @@ class JsonErrorsWorker(GeventWorker):  # type: ignore[misc]
         while True:
             for client, since in list(self._idle.items()):
                 if time.monotonic() - since >= IDLE_GRACE:
-                    _stop_reading(client)
+                    _shut(client, socket.SHUT_RD)  # what has come is still read and answered
             sleep(0.1)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
@@ -115,11 +115,13 @@ class _Idle:
         return error is self._timeout
 
 
-def _stop_reading(client: Any) -> None:
-    """What has come is still read and answered. gevent's own ``shutdown`` would raise in the greenlet that reads."""
+def _shut(client: Any, how: int) -> None:
+    """As its ``shutdown``, but gevent's own would raise in the greenlet that uses the socket."""
+    if client.fileno() < 0:
+        return
     plain = get_original("socket", "socket")(fileno=client.fileno())
     try:
-        plain.shutdown(socket.SHUT_RD)
+        plain.shutdown(how)
     except OSError:
         pass  # the client has gone
     finally:
@@ -143,6 +145,10 @@ class _Gathered:
         if self._head:
             data, self._head = self._head, b""
             self._sock.sendall(data)
+
+    def cut(self) -> None:
+        """End the connection: who is stuck sending on it goes on with an error; what the kernel has is still sent."""
+        _shut(self._sock, socket.SHUT_RDWR)
 
     def __getattr__(self, name: str) -> Any:
         self.flush()

@@ -1,151 +1,141 @@
 """The live feed of events in one process: one reader of the stream, whoever listens."""
 
 import logging
-import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
-from jobs.availability import available
-from jobs.entry_id import order_of
+from jobs.entries import (
+    NEWEST,
+    READ_AT_ONCE,
+    Entry,
+    Page,
+    Raw,
+    entries,
+    id_of,
+    is_overtaken,
+    newest,
+    next_entries,
+    page,
+)
 from jobs.errors import StoreUnavailable
-from jobs.events import Event
 from jobs.keys import KEYS
+from jobs.listener import Interest, Listener, shelves
 from jobs.reader import JobReader
 
 log = logging.getLogger(__name__)
 
-MOST_BEHIND = 1_000
-"""Events that wait for a slow listener; with more it is cut off, and comes back with the last id it has seen."""
 READ_FOR = 1.0
 """Seconds that one read of the stream waits for something new."""
-READ_AT_ONCE = 500
 AGAIN_AFTER = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One event as it stands in the stream. ``text`` is the CloudEvent as JSON."""
-
-    id: str
-    event: Event
-    text: str
-
-    @property
-    def order(self) -> tuple[int, int]:
-        return order_of(self.id)
-
-
-class Listener:
-    """Somebody who wants some of the events; closed by the feed when it is too slow or the process ends."""
-
-    def __init__(self, wants: Callable[[Event], bool]) -> None:
-        self.wants = wants
-        self.is_closed = False
-        self._waiting: queue.Queue[Entry | None] = queue.Queue(MOST_BEHIND)
-
-    def next(self, within: float) -> Entry | None:
-        """The next event; None when none came ``within`` seconds, or the listener is closed."""
-        try:
-            return self._waiting.get(timeout=within)
-        except queue.Empty:
-            return None
-
-    def tell(self, entry: Entry) -> None:
-        try:
-            self._waiting.put_nowait(entry)
-        except queue.Full:
-            self.is_closed = True
-
-    def close(self) -> None:
-        self.is_closed = True
-        if not self._waiting.full():
-            self._waiting.put_nowait(None)
+"""Seconds until the stream is read again after that failed."""
+TOLD_AT_ONCE = 1_000
+"""Times a listener is told of an event before all listeners get their turn to take what they have."""
 
 
 class Feed:
     """One for each process; it reads while somebody listens."""
 
-    def __init__(self, reader: JobReader) -> None:
+    def __init__(self, reader: JobReader, stream_length: int) -> None:
         self._reader = reader
-        self._listeners: set[Listener] = set()
+        self._may_have_jumped = min(READ_AT_ONCE, stream_length)
+        self._listeners: dict[tuple[str, str], set[Listener]] = {}
         self._lock = threading.Lock()
         self._is_reading = False
+        self._position = "0-0"
 
-    def listen(self, wants: Callable[[Event], bool]) -> Listener:
+    @property
+    def position(self) -> str:
+        """The id up to which every listener has been told of what it wants."""
+        return self._position
+
+    def listen(self, interest: Interest, cut: Callable[[], None] = lambda: None) -> Listener:
         """A listener that misses nothing from now on; give it back with :meth:`leave`.
 
         Raises:
             StoreUnavailable.
         """
-        listener = Listener(wants)
         with self._lock:
             if not self._is_reading:
-                position = self._newest()
+                self._position = newest(self._reader.client, KEYS.stream)
                 self._is_reading = True
-                threading.Thread(target=self._read, args=(position,), name="event-feed", daemon=True).start()
-            self._listeners.add(listener)
+                threading.Thread(target=self._read, name="event-feed", daemon=True).start()
+            listener = Listener(interest, self._position, cut)
+            self._listeners.setdefault(interest.shelf, set()).add(listener)
         return listener
 
     def leave(self, listener: Listener) -> None:
+        """A second time does nothing."""
+        shelf = listener.interest.shelf
         with self._lock:
-            self._listeners.discard(listener)
+            listeners = self._listeners.get(shelf, set())
+            listeners.discard(listener)
+            if not listeners:
+                self._listeners.pop(shelf, None)
 
     def close(self) -> None:
-        """The process is about to end: every listener is closed."""
-        for listener in list(self._listeners):
-            listener.close()
+        """The process is about to end, or has missed something: every listener is closed."""
+        for listeners in tuple(self._listeners.values()):
+            for listener in tuple(listeners):
+                listener.close()
 
-    def since(self, after: str, owner: str | None) -> Iterator[Entry]:
-        """What the stream holds after the id ``after``: of one owner, or all.
+    def pages(self, after: str, interest: Interest, until: str = NEWEST) -> Iterator[Page]:
+        """What the stream holds of an interest after the id ``after``, up to the id ``until``; one page at least.
 
         Raises:
             StoreUnavailable.
         """
-        key = KEYS.stream if owner is None else KEYS.stream_of(owner)
+        key = KEYS.stream if interest.owner is None else KEYS.stream_of(interest.owner)
         while True:
-            with available():
-                found = self._reader.client.xrange(key, f"({after}", "+", count=READ_AT_ONCE)
-            yield from _entries(found)
-            if len(found) < READ_AT_ONCE:
+            found = page(self._reader.client, key, after, until, about=interest.job_id or "")
+            wanted = [entry for entry in found.entries if interest.covers(entry.event)]
+            yield Page(wanted, found.gap, found.last, found.is_full)
+            if not found.is_full:
                 return
-            after = found[-1][0]
+            after = found.last
 
-    def _newest(self) -> str:
-        with available():
-            newest: list[tuple[str, Any]] = self._reader.client.xrevrange(KEYS.stream, count=1)
-        return newest[0][0] if newest else "0-0"
-
-    def _read(self, position: str) -> None:
-        pause = threading.Event()
+    def _read(self) -> None:
         while self._somebody_listens():
             try:
-                with available():
-                    found = self._reader.client.xread({KEYS.stream: position}, READ_AT_ONCE, int(READ_FOR * 1000))
+                self._tell_all(self._next())
             except StoreUnavailable as error:
                 log.warning("events cannot be read: %s", error)
-                pause.wait(AGAIN_AFTER)
-                continue
-            for _, entries in found:
-                position = entries[-1][0]
-                for entry in _entries(entries):
-                    self._tell(entry)
+                time.sleep(AGAIN_AFTER)
+
+    def _next(self) -> list[Raw]:
+        """What came after the position. What was trimmed away before it was read ends every listener.
+
+        They come back with the last id they have, and are told of the gap.
+        """
+        client = self._reader.client
+        found = next_entries(client, KEYS.stream, self._position, READ_FOR)
+        if len(found) >= self._may_have_jumped and is_overtaken(client, KEYS.stream, self._position):
+            log.warning("events after %s were trimmed away before they were read", self._position)
+            self.close()
+        return found
+
+    def _tell_all(self, found: list[Raw]) -> None:
+        told = 0
+        for entry in entries(found):
+            told += self._tell(entry)
+            self._position = entry.id
+            if told >= TOLD_AT_ONCE:
+                told = 0
+                time.sleep(0)
+        if found:
+            self._position = id_of(found[-1])
+
+    def _tell(self, entry: Entry) -> int:
+        """How many were told."""
+        told = 0
+        for shelf in shelves(entry.event):
+            for listener in tuple(self._listeners.get(shelf, ())):
+                if listener.interest.covers(entry.event):
+                    listener.tell(entry)
+                    told += 1
+        return told
 
     def _somebody_listens(self) -> bool:
         with self._lock:
             self._is_reading = bool(self._listeners)
             return self._is_reading
-
-    def _tell(self, entry: Entry) -> None:
-        for listener in list(self._listeners):
-            if listener.wants(entry.event):
-                listener.tell(entry)
-
-
-def _entries(found: list[tuple[str, dict[str, str]]]) -> Iterator[Entry]:
-    for entry_id, fields in found:
-        try:
-            yield Entry(entry_id, Event.from_json(fields["event"]), fields["event"])
-        except (KeyError, ValueError) as error:
-            log.warning("entry %s of the stream is passed over: %s", entry_id, error)

@@ -1,6 +1,5 @@
 """Events over HTTP: of one job until it ends, of many, and resumed without a gap."""
 
-import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,46 +7,27 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-import requests
 from support.eventually import eventually
 from support.service import Service
-
-from jobs.events import Event
-
-
-class Received:
-    """What a client has read of a stream so far: (id, name, data) of each event."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, str, Event]] = []
-        self.has_ended = False
-
-    @property
-    def names(self) -> list[str]:
-        return [name for _, name, _ in self.events]
+from support.streams import Stream, Streams
 
 
 @contextmanager
-def stream(service: Service, path: str, last: str | None = None) -> Iterator[Received]:
-    received, headers = Received(), {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
-    with requests.get(service.url + path, headers=headers, stream=True, timeout=20) as answer:
-        assert answer.status_code == 200, answer.text
-        assert answer.headers["Content-Type"].startswith("text/event-stream")
-        threading.Thread(target=_read, args=(answer, received), daemon=True).start()
-        yield received
-
-
-def _read(answer: requests.Response, received: Received) -> None:
-    fields: dict[str, str] = {}
-    with contextlib.suppress(AttributeError, OSError):  # what requests raises when the test has closed the stream
-        for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
-            name, _, value = line.partition(": ")
-            if line:
-                fields[name] = value
-            elif "data" in fields:
-                received.events.append((fields["id"], fields["event"], Event.from_json(fields["data"])))
-                fields = {}
-        received.has_ended = True
+def stream(service: Service, path: str, last: str | None = None) -> Iterator[Stream]:
+    """What a thread of its own reads, as it comes."""
+    streams, is_over = Streams(service.port), threading.Event()
+    try:
+        opened = streams.open(path, last)
+        streams.read(lambda: bool(opened.head), within=5)
+        assert opened.head.startswith("HTTP/1.0 200 OK"), opened.head
+        assert "Content-Type: text/event-stream" in opened.head
+        reading = threading.Thread(target=streams.read, args=(is_over.is_set, 60))
+        reading.start()
+        yield opened
+        is_over.set()
+        reading.join()
+    finally:
+        streams.close()
 
 
 def submit(service: Service, **body: Any) -> str:
@@ -61,8 +41,7 @@ def test_the_events_of_a_job_come_as_they_happen_and_end_with_it(service: Servic
         assert not received.has_ended
         eventually(lambda: received.has_ended)
     assert received.names == ["created", "updated", "progress", "progress", "completed"]
-    assert [event.sequence for _, _, event in received.events] == [1, 2, 3, 4, 5]
-    assert {event.job_id for _, _, event in received.events} == {job_id}
+    assert received.ids == [f"{job_id}:{sequence}" for sequence in (1, 2, 3, 4, 5)]
 
 
 def test_last_event_id_resumes_with_nothing_missed_and_nothing_twice(service: Service) -> None:
@@ -92,7 +71,7 @@ def test_many_jobs_are_followed_by_owner_and_type(service: Service) -> None:
         eventually(lambda: len(received.events) >= 9)
         first = received.events[0][0]
     assert received.names == ["created", "updated", "completed"] * 3
-    assert [event.job_id for _, _, event in received.events[::3]] == ids
+    assert received.ids[::3] == [f"{job_id}:1" for job_id in ids]
     with stream(service, f"/events?owner={owner}", last=first) as rest:
         eventually(lambda: len(rest.events) >= 8)
     assert rest.events[0] == received.events[1]
@@ -103,7 +82,10 @@ def test_a_job_that_is_not_there_is_404(service: Service, path: str) -> None:
     assert service.get(path, headers={"Accept": "text/event-stream"}).status_code == 404
 
 
-def test_a_last_event_id_that_is_none_is_refused(service: Service) -> None:
-    answer = service.get("/events", headers={"Last-Event-ID": "yesterday"})
+@pytest.mark.parametrize(
+    "given", ["yesterday", "1-", "-1", "1-\u0661", f"{2**64}-0", f"1-{2**64}", f"{2**64 - 1}-{2**64 - 1}", "1" * 10_000]
+)
+def test_a_last_event_id_that_is_none_is_refused(service: Service, given: str) -> None:
+    answer = service.get("/events", headers={"Last-Event-ID": given.encode()})
     assert answer.status_code == 422
     assert answer.headers["Content-Type"] == "application/problem+json"
