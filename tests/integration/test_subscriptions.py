@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from redis import Redis
@@ -322,7 +321,10 @@ def test_a_time_or_an_id_names_an_entry() -> None:
     assert entry_at("1969-01-01T00:00:00Z") == "0-0"
 
 
-@pytest.mark.parametrize("wrong", ["yesterday", "2026-11-24T03:00:00", "", "1-x", str(uuid4())])
+SOME_JOB = "6f1c0a2b-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize("wrong", ["yesterday", "2026-11-24T03:00:00", "", "1-x", SOME_JOB])
 def test_what_is_neither_a_time_nor_an_id_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"Invalid isoformat|no offset"):
         entry_at(wrong)

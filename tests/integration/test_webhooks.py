@@ -424,7 +424,7 @@ def test_a_webhook_that_cannot_be_is_refused(hooks: Service, body: dict[str, obj
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 
-@pytest.mark.parametrize("webhook_id", [str(uuid4()), "x", "*", "..%2f", "a" * 5000])
+@pytest.mark.parametrize("webhook_id", ["6f1c0a2b-0000-4000-8000-000000000000", "x", "*", "..%2f", "a" * 5000])
 def test_a_webhook_that_is_not_there_is_404(hooks: Service, webhook_id: str) -> None:
     for answer in (hooks.get(f"/webhooks/{webhook_id}"), hooks.delete(f"/webhooks/{webhook_id}")):
         assert answer.status_code == 404
