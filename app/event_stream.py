@@ -57,7 +57,7 @@ class EventStream:
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from self._opening()
+            yield self._opening()
             for page in self._past:
                 yield from self._chunk(page.entries, page)
             if self._goes_on:
@@ -74,11 +74,10 @@ class EventStream:
         self._listener = self._feed.listen(self._interest, self._cut)
         return self._listener
 
-    def _opening(self) -> Iterator[bytes]:
+    def _opening(self) -> bytes:
         """When to come back; and where to go on from, for a client that loses us before the first event."""
-        yield f"retry: {COME_BACK_AFTER + randbelow(COME_BACK_AFTER)}\n\n".encode()
-        if self._listener is not None:
-            yield _resume_at(self._sent)
+        retry = f"retry: {COME_BACK_AFTER + randbelow(COME_BACK_AFTER)}\n\n".encode()
+        return retry if self._listener is None else retry + _resume_at(self._sent)
 
     def _meanwhile(self) -> Iterator[bytes]:
         """A client that catches up does so at its own pace; only then it listens, and what came in between is read."""
