@@ -5,8 +5,9 @@ import socket
 
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import ConstantBackoff
-from redis.connection import Connection
 from redis.retry import Retry
+
+from jobs.connection import WaryConnection, WarySSLConnection
 
 MOST_CONNECTIONS = 64
 CONNECTION_WITHIN = 5.0
@@ -15,7 +16,7 @@ ANSWER_WITHIN = 1.5
 """Seconds Redis has for one answer before it counts as hung."""
 
 
-class PeekingConnection(Connection):
+class PeekingConnection(WaryConnection):
     """The pool asks each connection that it hands out whether something came in unasked (then it is a broken one).
 
     redis-py makes a poll object for that, which under gevent costs as much as the rest of a command; a look at the
@@ -43,10 +44,8 @@ def connect(url: str) -> Redis:
     One reconnect is tried at once; a server that is down is an error within a second, one that hangs within about
     three (``ANSWER_WITHIN`` for each of two tries).
     """
-    plain = {} if url.startswith("rediss:") else {"connection_class": PeekingConnection}
     pool = BlockingConnectionPool.from_url(
         url,
-        **plain,
         max_connections=MOST_CONNECTIONS,
         timeout=CONNECTION_WITHIN,
         socket_timeout=ANSWER_WITHIN,
@@ -55,4 +54,5 @@ def connect(url: str) -> Redis:
         health_check_interval=0,
         decode_responses=True,
     )
+    pool.connection_class = WarySSLConnection if url.startswith("rediss:") else PeekingConnection
     return Redis(connection_pool=pool)

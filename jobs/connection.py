@@ -1,0 +1,54 @@
+"""Connections to Redis that learn from one another: once one of a process got no answer, the others are made anew.
+
+A half-open TCP connection looks sound until somebody waits for an answer, and that takes the whole time limit. Whatever
+made one silent has most likely made its elders silent too, and a process that finds out about each in turn is away for
+as many time limits as it has connections.
+"""
+
+import time
+from typing import Any
+
+from redis.connection import AbstractConnection, Connection, SSLConnection
+from redis.exceptions import TimeoutError
+
+
+class _Silence:
+    """When an answer to this process failed to come last (monotonic seconds)."""
+
+    noticed_at = float("-inf")
+
+
+class Wary(AbstractConnection):
+    """For any kind of connection; pools ask for :meth:`connect` each time they hand one out."""
+
+    _made_at = float("-inf")
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it is older than the last silence of any connection of this process."""
+        return self._sock is not None and self._made_at < _Silence.noticed_at
+
+    def connect(self) -> None:
+        if self.is_suspect:
+            self.disconnect()
+        super().connect()  # type: ignore[no-untyped-call]
+
+    def _connect(self) -> Any:
+        made = super()._connect()  # type: ignore[no-untyped-call,safe-super]
+        self._made_at = time.monotonic()
+        return made
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().read_response(*args, **options)
+        except TimeoutError:
+            _Silence.noticed_at = time.monotonic()
+            raise
+
+
+class WaryConnection(Wary, Connection):
+    """Over TCP."""
+
+
+class WarySSLConnection(Wary, SSLConnection):
+    """Over TLS."""
