@@ -18,20 +18,17 @@ class _Silence:
     noticed_at = float("-inf")
 
 
-class Wary(AbstractConnection):
-    """For any kind of connection; pools ask for :meth:`connect` each time they hand one out."""
+class Attentive(AbstractConnection):
+    """Notes a silence, and knows whether it is older than the last one. For connections that listen: whoever polls
+    their sockets has to know when one is made anew, and sees to it.
+    """
 
     _made_at = float("-inf")
 
     @property
     def is_suspect(self) -> bool:
-        """Whether it is older than the last silence of any connection of this process."""
-        return self._sock is not None and self._made_at < _Silence.noticed_at
-
-    def connect(self) -> None:
-        if self.is_suspect:
-            self.disconnect()
-        super().connect()  # type: ignore[no-untyped-call]
+        """Whether any connection of this process has fallen silent since this one was made."""
+        return self._made_at < _Silence.noticed_at
 
     def _connect(self) -> Any:
         made = super()._connect()  # type: ignore[no-untyped-call,safe-super]
@@ -44,6 +41,23 @@ class Wary(AbstractConnection):
         except TimeoutError:
             _Silence.noticed_at = time.monotonic()
             raise
+
+
+class Wary(Attentive):
+    """Made anew when it is suspect. For connections that ask: their pool calls :meth:`connect` as it hands one out."""
+
+    def connect(self) -> None:
+        if self.is_suspect:
+            self.disconnect()  # type: ignore[no-untyped-call]
+        super().connect()  # type: ignore[no-untyped-call]
+
+
+class AttentiveConnection(Attentive, Connection):
+    """Over TCP."""
+
+
+class AttentiveSSLConnection(Attentive, SSLConnection):
+    """Over TLS."""
 
 
 class WaryConnection(Wary, Connection):

@@ -30,7 +30,12 @@ from kombu.utils.json import dumps, loads
 from redis import Redis
 from redis.exceptions import ConnectionError, RedisError, ResponseError
 
-from jobs.connection import WaryConnection, WarySSLConnection
+from jobs.connection import (
+    AttentiveConnection,
+    AttentiveSSLConnection,
+    WaryConnection,
+    WarySSLConnection,
+)
 from jobs.dead_letters import DeadLetters
 from jobs.envelope import read
 from jobs.errors import UnusableMessage
@@ -130,8 +135,8 @@ class Channel(redis.Channel):
     """Fetches by priority, 9 first, and hands on only what Celery survives."""
 
     QoS = QoS
-    connection_class = WaryConnection
-    connection_class_ssl = WarySSLConnection
+    connection_class = AttentiveConnection
+    connection_class_ssl = AttentiveSSLConnection
 
     priority_steps = list(range(HIGHEST + 1))  # noqa: RUF012  kombu declares it so
 
@@ -249,6 +254,8 @@ class Channel(redis.Channel):
         params: dict[str, Any] = super()._connparams(asynchronous=asynchronous)  # type: ignore[no-untyped-call]
         if not asynchronous:
             params["health_check_interval"] = 0  # it is for connections that listen; these ask and wait for an answer
+            tls = issubclass(params["connection_class"], AttentiveSSLConnection)
+            params["connection_class"] = WarySSLConnection if tls else WaryConnection
         return params
 
 

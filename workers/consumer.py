@@ -11,7 +11,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 log = logging.getLogger(__name__)
 
 PAUSES = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
-"""Seconds between two tries to connect: Celery's grow to 30, for which a worker would be away once its broker is back."""
+"""Seconds between two tries to connect; Celery's grow to 30, and a worker would be late when its broker is back."""
 
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]
