@@ -106,6 +106,11 @@ class JobReader:
         with available():
             return self._scripts.call(script, keys, args)
 
+    def insist(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """The same, asked again when the connection breaks: for a script that knows what it has done already."""
+        with available():
+            return self._scripts.insist(script, keys, args)
+
     @property
     def lease_micros(self) -> int:
         """How long a lease lasts, in Redis's unit."""

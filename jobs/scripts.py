@@ -1,11 +1,12 @@
 """The Lua scripts, one verb a file, each with the shared prelude in front."""
 
+import time
 from collections.abc import Sequence
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import BusyLoadingError, ConnectionError, NoScriptError
 
 NAMES = (
     *("submit", "claim", "progress", "finish", "requeue", "watch", "delete"),
@@ -13,6 +14,10 @@ NAMES = (
     *("renew", "survey", "enqueue", "sweep"),
     *("set_aside", "put_back", "free"),
 )
+
+MOST_TIMES = 3
+INSISTS_FOR = 1.0
+"""Seconds after which a broken connection is not followed by another one: a caller is told 503 within two."""
 
 
 class Scripts:
@@ -36,6 +41,22 @@ class Scripts:
         except NoScriptError:
             self._client.script_load(self._texts[name])
             return self._client.execute_command("EVALSHA", self._shas[name], len(keys), *keys, *args)
+
+    def insist(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """The same, called up to three times within a second while connections break; redis-py tries each twice.
+
+        When a connection breaks nobody knows whether the script has run: it must do nothing a second time.
+        """
+        until = time.monotonic() + INSISTS_FOR
+        for _ in range(MOST_TIMES - 1):
+            try:
+                return self.call(name, keys, args)
+            except BusyLoadingError:
+                raise
+            except ConnectionError:
+                if time.monotonic() > until:
+                    raise
+        return self.call(name, keys, args)
 
 
 def _flags(name: str) -> str:
