@@ -4,10 +4,13 @@ from typing import Any
 
 from celery import Celery
 
+from jobs.redis_client import ANSWER_WITHIN
 from jobs.settings import Settings
 
 VISIBILITY_TIMEOUT = 12 * 3600
 """Seconds after which Redis hands a message out again that nobody acknowledged: a last resort, not a lease."""
+LISTENING_CHECKED_EVERY = 2
+"""Seconds between two looks of a worker whether the connections on which it listens are still answered."""
 
 
 class JobsCelery(Celery):  # type: ignore[misc]
@@ -53,9 +56,9 @@ def _redis_broker(settings: Settings) -> dict[str, Any]:
         "broker_transport": "jobs.transport:Transport",
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT,
-            "socket_timeout": 4,
-            "socket_connect_timeout": 2,
-            "health_check_interval": 3,
+            "socket_timeout": ANSWER_WITHIN,
+            "socket_connect_timeout": ANSWER_WITHIN,
+            "health_check_interval": LISTENING_CHECKED_EVERY,
         },
     }
 

@@ -12,6 +12,7 @@ from jobs.dead_letters import MOST_KEPT, kept
 from jobs.errors import GroupMissing, LeaseLost
 from jobs.gap import Gap
 from jobs.keys import KEYS
+from jobs.redis_client import Line
 from jobs.scripts import Scripts
 from jobs.settings import Settings
 
@@ -65,7 +66,7 @@ class Group:
         self.service, self.stream = service, KEYS.stream if owner is None else KEYS.stream_of(owner)
         self.lease = settings.lease
         self._client: Any = client
-        self._scripts = Scripts(client)
+        self._scripts = Scripts(client, Line(client.connection_pool).ask)
         self._name = subscription_name(service, owner)
         self._keys = [self.stream, *(KEYS.subscription(self._name, part) for part in PARTS)]
         self._keep = int(max(settings.retention, LEASES_KEPT * settings.lease) * 1000)

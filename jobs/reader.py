@@ -11,6 +11,7 @@ from jobs.durations import Durations
 from jobs.errors import JobNotFound, StoreRefused
 from jobs.keys import KEYS
 from jobs.record import Record
+from jobs.redis_client import Line
 from jobs.scripts import Scripts
 from jobs.settings import Settings
 from jobs.status import FINAL, Status
@@ -27,7 +28,7 @@ class JobReader:
     def __init__(self, client: Redis, settings: Settings) -> None:
         self.client: Any = client  # redis-py's types cannot say that answers are text
         self._settings = settings
-        self._scripts = Scripts(client)
+        self._scripts = Scripts(client, Line(client.connection_pool).ask)
 
     def get(self, job_id: str) -> Record:
         """The job as it stands.
@@ -105,6 +106,11 @@ class JobReader:
         """What the script of that name answers."""
         with available():
             return self._scripts.call(script, keys, args)
+
+    def insist(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """The same, asked again when the connection breaks: for a script that knows what it has done already."""
+        with available():
+            return self._scripts.insist(script, keys, args)
 
     @property
     def lease_micros(self) -> int:

@@ -8,9 +8,10 @@ from typing import Any
 
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import ConstantBackoff
-from redis.connection import Connection
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 from redis.retry import Retry
+
+from jobs.connection import WaryConnection, WarySSLConnection
 
 MOST_CONNECTIONS = 64
 AT_HAND = 16
@@ -21,7 +22,7 @@ ANSWER_WITHIN = 1.5
 """Seconds Redis has for one answer before it counts as hung."""
 
 
-class PeekingConnection(Connection):
+class PeekingConnection(WaryConnection):
     """The pool asks each connection that it hands out whether something came in unasked (then it is a broken one).
 
     redis-py makes a poll object for that, which under gevent costs as much as the rest of a command; a look at the
@@ -49,10 +50,8 @@ def connect(url: str, *, as_text: bool = True) -> Redis:
     One reconnect is tried at once; a server that is down is an error within a second, one that hangs within about
     three (``ANSWER_WITHIN`` for each of two tries).
     """
-    plain = {} if url.startswith("rediss:") else {"connection_class": PeekingConnection}
     pool = BlockingConnectionPool.from_url(
         url,
-        **plain,
         max_connections=MOST_CONNECTIONS,
         timeout=CONNECTION_WITHIN,
         socket_timeout=ANSWER_WITHIN,
@@ -61,6 +60,7 @@ def connect(url: str, *, as_text: bool = True) -> Redis:
         health_check_interval=0,
         decode_responses=as_text,
     )
+    pool.connection_class = WarySSLConnection if url.startswith("rediss:") else PeekingConnection
     return Redis(connection_pool=pool)
 
 
@@ -109,6 +109,7 @@ class Line:
 def _answer(connection: Any, command: tuple[Any, ...]) -> Any:
     """The answer; a second try, on a new connection, when this one breaks."""
     try:
+        connection.connect()  # it is made anew if others have fallen silent
         connection.send_command(*command)
         return connection.read_response()
     except (ConnectionError, TimeoutError):

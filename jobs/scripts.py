@@ -1,13 +1,12 @@
 """The Lua scripts, one verb a file, each with the shared prelude in front."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 
-from redis.exceptions import NoScriptError
-
-from jobs.redis_client import Line
+from redis.exceptions import BusyLoadingError, ConnectionError, NoScriptError
 
 NAMES = (
     *("submit", "claim", "progress", "finish", "requeue", "watch", "delete"),
@@ -22,13 +21,18 @@ NAMES = (
 SHARED = dict.fromkeys(("join", "next", "beat", "leave", "attempt", "bury", "drop"), "subscription")
 """What stands between the prelude and these scripts."""
 
+MOST_TIMES = 3
+INSISTS_FOR = 1.0
+"""Seconds after which a broken connection is not followed by another one: a caller is told 503 within two."""
+
 
 class Scripts:
     """Every script by name, on one client; the server learns each at its first use."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, ask: Callable[..., Any] | None = None) -> None:
+        """``ask`` is a shorter way to the same server: :meth:`jobs.redis_client.Line.ask`, for those that live long."""
         prelude = _text("prelude")
-        self._client, self._line = client, Line(client.connection_pool)
+        self._client, self._ask = client, ask or client.execute_command
         self._texts = {name: _flags(name) + prelude + _shared(name) + _text(name) for name in NAMES}
         self._shas = {
             name: sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in self._texts.items()
@@ -37,10 +41,26 @@ class Scripts:
     def call(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """What the script answers; redis-py's errors."""
         try:
-            return self._line.ask("EVALSHA", self._shas[name], len(keys), *keys, *args)
+            return self._ask("EVALSHA", self._shas[name], len(keys), *keys, *args)
         except NoScriptError:
             self._client.script_load(self._texts[name])
-            return self._line.ask("EVALSHA", self._shas[name], len(keys), *keys, *args)
+            return self._ask("EVALSHA", self._shas[name], len(keys), *keys, *args)
+
+    def insist(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """The same, called up to three times within a second while connections break; redis-py tries each twice.
+
+        When a connection breaks nobody knows whether the script has run: it must do nothing a second time.
+        """
+        until = time.monotonic() + INSISTS_FOR
+        for _ in range(MOST_TIMES - 1):
+            try:
+                return self.call(name, keys, args)
+            except BusyLoadingError:
+                raise
+            except ConnectionError:
+                if time.monotonic() > until:
+                    raise
+        return self.call(name, keys, args)
 
 
 def _flags(name: str) -> str:

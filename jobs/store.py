@@ -36,6 +36,9 @@ class JobStore(JobReader):
     def submit(self, job: Submission, message: str | None, reply_to: str = "") -> Accepted:
         """Accept a job: record, index, event and message in one step, or nothing.
 
+        A connection that breaks may have carried the submit and lost the answer: it is repeated, and what a first try
+        has stored is found by its id. Of an id that the caller chose nobody can tell who stored it.
+
         ``reply_to`` is the channel that is told the id when the job ends; ``message`` is None for a task that is
         already under way.
 
@@ -59,7 +62,7 @@ class JobStore(JobReader):
         ]
         if job.idempotency_key is not None:
             keys.append(KEYS.idempotency(job.owner, job.idempotency_key))
-        reply = self.call(
+        reply = self.insist(
             "submit",
             keys,
             [
@@ -82,6 +85,8 @@ class JobStore(JobReader):
         match reply:
             case [1, job_id, created_at, run_at]:
                 return Accepted(job_id, job.record(int(created_at), int(run_at) if run_at else None))
+            case [2, job.id] if job.chosen_id is None:
+                return Accepted(job.id, self.get(job.id))
             case [2, job_id]:
                 return Accepted(job_id, None)
             case [3]:

@@ -1,4 +1,4 @@
-"""kombu's Redis transport with five changes.
+"""kombu's Redis transport with six changes.
 
 The queue of the usual priority bears the queue's own name:
 
@@ -11,6 +11,9 @@ channel, after the channel has lost its connection, and the AttributeError that 
 And a channel keeps one client, and keeps nothing in Redis for a job's message that it has fetched: the job has a
 record and a lease, and whoever has neither message nor lease is found by a reconciler. Messages of others are noted in
 ``unacked`` as kombu does it, without its transaction.
+
+And its connections are wary of silence (see ``connection``): no operation of a worker's event loop waits for an answer
+on a connection when another one has already got none.
 
 And a message that Celery would not survive is set aside, with its reason: see ``envelope`` and ``dead_letters``.
 """
@@ -27,6 +30,12 @@ from kombu.utils.json import dumps, loads
 from redis import Redis
 from redis.exceptions import ConnectionError, RedisError, ResponseError
 
+from jobs.connection import (
+    AttentiveConnection,
+    AttentiveSSLConnection,
+    WaryConnection,
+    WarySSLConnection,
+)
 from jobs.dead_letters import DeadLetters
 from jobs.envelope import read
 from jobs.errors import UnusableMessage
@@ -126,6 +135,8 @@ class Channel(redis.Channel):
     """Fetches by priority, 9 first, and hands on only what Celery survives."""
 
     QoS = QoS
+    connection_class = AttentiveConnection
+    connection_class_ssl = AttentiveSSLConnection
 
     priority_steps = list(range(HIGHEST + 1))  # noqa: RUF012  kombu declares it so
 
@@ -147,6 +158,12 @@ class Channel(redis.Channel):
         topics = self._get_publish_topics(exchange, routing_key)  # type: ignore[no-untyped-call]
         with self.conn_or_acquire() as client:
             self.receivers = sum(client.publish(topic, payload) for topic in topics)
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        if self.client.connection.is_suspect:
+            self.client.connection.disconnect()  # the event loop makes it anew at its next turn
+        else:
+            super()._brpop_start(timeout)  # type: ignore[no-untyped-call]
 
     def _brpop_read(self, **options: Any) -> bool:
         """What kombu's own does, with a check of the message in between."""
@@ -235,6 +252,10 @@ class Channel(redis.Channel):
         if self.connection is None or self.connection.client is None:
             raise ConnectionError("the channel has lost its connection")
         params: dict[str, Any] = super()._connparams(asynchronous=asynchronous)  # type: ignore[no-untyped-call]
+        if not asynchronous:
+            params["health_check_interval"] = 0  # it is for connections that listen; these ask and wait for an answer
+            tls = issubclass(params["connection_class"], AttentiveSSLConnection)
+            params["connection_class"] = WarySSLConnection if tls else WaryConnection
         return params
 
 

@@ -37,6 +37,7 @@ def create_worker_app(settings: Settings) -> JobsCelery:
     app.conf.worker_consumer = "workers.consumer:Consumer"
     arguments = {} if settings.broker_url is None else {"x-queue-type": "quorum"}
     app.conf.task_queues = [Queue(name, routing_key=name, queue_arguments=arguments) for name in queues]
+    app.events.dispatcher_cls = "workers.task_events:Dispatcher"
     app.steps["consumer"].add(TaskEvents)
     announcer, reconciler, heartbeat = Announcer(app, types), Reconciler(app), Heartbeat(app)
     for start in (announcer.start, reconciler.start, heartbeat.start):

@@ -1,7 +1,8 @@
-"""Celery's consumer of a worker, which sets aside what it cannot hand to a task instead of throwing it away."""
+"""Celery's consumer of a worker: it sets aside what it cannot hand to a task, and is soon back at a broker that is."""
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery import signals
@@ -9,9 +10,16 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 
 log = logging.getLogger(__name__)
 
+PAUSES = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
+"""Seconds between two tries to connect; Celery's grow to 30, and a worker would be late when its broker is back."""
+
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]
     """What :mod:`jobs.envelope` lets through and is no task here. A job that has a record is not failed by it."""
+
+    def ensure_connected(self, conn: Any) -> Any:
+        conn.ensure_connection = partial(conn.ensure_connection, **PAUSES)
+        return super().ensure_connected(conn)
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
         self._set_aside(message, "it names no task")

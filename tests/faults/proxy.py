@@ -1,4 +1,4 @@
-"""A TCP proxy between the service and Redis that can delay, fall silent, and reset connections."""
+"""A TCP proxy between the service and Redis that can delay, fall silent, reset connections, and lose answers."""
 
 import asyncio
 import contextlib
@@ -21,6 +21,8 @@ class _Link:
     def __init__(self, writers: tuple[asyncio.StreamWriter, asyncio.StreamWriter]) -> None:
         self.writers = writers
         self.silent = False
+        self.loses_answer = False
+        """What was asked last is to get no answer, but a reset."""
 
     def reset(self) -> None:
         for writer in self.writers:
@@ -39,6 +41,7 @@ class Proxy:
         """Seconds by which each direction is late."""
         self.resets = 0
         self._silent = False
+        self._to_lose: list[bytes] = []
         self._links: set[_Link] = set()
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
@@ -67,6 +70,15 @@ class Proxy:
         """Reset one connection, whichever."""
         self._loop.call_soon_threadsafe(self._reset_one, chance.random())
 
+    def lose_answers(self, to: bytes, times: int = 1) -> None:
+        """Reset the connection in place of the next answers to a command that holds these bytes."""
+        self._to_lose = [to] * times
+
+    @property
+    def answers_lost(self) -> bool:
+        """Whether all that were to be lost are."""
+        return not self._to_lose
+
     def _reset_one(self, which: float) -> None:
         links = sorted(self._links, key=id)
         if links:
@@ -79,14 +91,18 @@ class Proxy:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", self.port))
+        listening = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", self.port))
         self._started.set()
         self._loop.run_forever()
+        listening.close()
         for link in list(self._links):
             link.reset()
-        for task in asyncio.all_tasks(self._loop):
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
             task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self._loop.run_until_complete(asyncio.sleep(0))  # what was closed last is closed then
+        self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -110,6 +126,9 @@ class Proxy:
         while data := await reader.read(BLOCK):
             if link.silent:
                 continue
+            if self._loses(link, data, is_question=writer is link.writers[1]):
+                link.reset()
+                return
             if self.delay:
                 self._loop.call_later(self.delay, self._write, link, writer, data)
             else:
@@ -117,6 +136,16 @@ class Proxy:
                 await writer.drain()
         if not link.silent:
             writer.close()
+
+    def _loses(self, link: _Link, data: bytes, is_question: bool) -> bool:
+        """Whether the answer is one to be lost."""
+        if is_question:
+            link.loses_answer = bool(self._to_lose) and self._to_lose[0] in data
+        elif link.loses_answer and self._to_lose:
+            link.loses_answer = False
+            self._to_lose.pop()
+            return True
+        return False
 
     def _write(self, link: _Link, writer: asyncio.StreamWriter, data: bytes) -> None:
         if not link.silent and not writer.is_closing():
