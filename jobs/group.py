@@ -43,9 +43,7 @@ class Taken:
     read: int
     """Entries read from the stream, also those that went to other consumers."""
     position: str
-    """The last entry that the group has read."""
-    last_id: str
-    """The newest entry of the stream."""
+    """The last entry that the group has read: the newest of all, if fewer were read than were asked for."""
     entries: list[Entry]
     is_whole: bool
     gaps: list[bytes]
@@ -106,9 +104,9 @@ class Group:
         ids, pairs = [entry.id for entry in handled], [part for pair in last.items() for part in pair]
         arguments = [self.service, consumer, most, in_hand, len(ids), len(last), *ids, *pairs, *told]
         match self._call("next", self._keys, arguments):
-            case [b"ok", read, position, last_id, entries, whole, gaps]:
+            case [b"ok", read, position, entries, whole, gaps]:
                 found = [_entry(*each) for each in entries]
-                return Taken(read, position.decode(), last_id.decode(), found, whole == 1, gaps)
+                return Taken(read, position.decode(), found, whole == 1, gaps)
             case [b"removed"]:
                 raise LeaseLost(consumer)
         raise GroupMissing(self.service, self.stream)
