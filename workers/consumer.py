@@ -1,11 +1,12 @@
 """Celery's consumer of a worker: it sets aside what it cannot hand to a task, and is soon back at a broker that is."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from celery import signals
+from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 
 log = logging.getLogger(__name__)
@@ -16,6 +17,18 @@ PAUSES = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]
     """What :mod:`jobs.envelope` lets through and is no task here. A job that has a record is not failed by it."""
+
+    def on_close(self) -> None:
+        """At the end, and when the connection is lost, Celery forgets the jobs that no process has accepted.
+
+        A process to which one has been written runs it all the same: forgotten, nobody would renew its lease, and with
+        its result unread the process would wait half a minute before it ends, and the worker for it.
+        """
+        written = list(_written())
+        super().on_close()
+        for request, outcome in written:
+            state.task_reserved(request)
+            outcome._cache[outcome._job] = outcome
 
     def ensure_connected(self, conn: Any) -> Any:
         conn.ensure_connection = partial(conn.ensure_connection, **PAUSES)
@@ -53,3 +66,11 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]
         if not message.acknowledged:
             message.reject_log_error(log, self.connection_errors)
         signals.task_rejected.send(sender=self, message=message, exc=error)
+
+
+def _written() -> Iterator[tuple[Any, Any]]:
+    """The requests that a process of the pool has been sent and has not yet accepted, and the pool's note of each."""
+    for request in tuple(state.reserved_requests):
+        outcome = request._apply_result and request._apply_result()
+        if getattr(outcome, "_write_to", None) is not None and not outcome.accepted():
+            yield request, outcome

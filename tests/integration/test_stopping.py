@@ -1,0 +1,67 @@
+"""A worker that is asked to stop just as a job arrives: the job has been sent to a process, which has not begun it."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from redis import Redis
+from support.eventually import eventually
+from support.processes import Process
+from support.service import Service
+
+from jobs.keys import KEYS
+from launch.redis_server import RedisServer
+
+STOPS_WITHIN = 8.0
+
+
+@pytest.fixture
+def running(redis_server: RedisServer, redis: Redis, tmp_path: Path) -> Iterator[Service]:
+    """A service without a worker, and nothing in the queue."""
+    redis.flushall()
+    service = Service(tmp_path, redis_server, JOBS_LEASE="1")
+    try:
+        service.start_web()
+        yield service
+    finally:
+        service.stop()
+
+
+def ready_worker(service: Service) -> Process:
+    worker = service.start_worker("-c", "1")
+    eventually(lambda: " ready." in worker.text and service.get("/job-types").json(), within=20)
+    return worker
+
+
+def stopped_with_a_job_on_its_way(service: Service, redis: Redis, worker: Process, seconds: float) -> str:
+    """Its process stands still while the job is sent to it, and goes on when the worker is stopping."""
+    (child,) = psutil.Process(worker.popen.pid).children()
+    os.kill(child.pid, signal.SIGSTOP)
+    job_id = str(service.submit("demo.random_delay", parameters={"seconds": seconds}).json()["id"])
+    eventually(lambda: redis.zscore(KEYS.fetched, job_id))
+    worker.popen.terminate()
+    eventually(lambda: "Warm shutdown" in worker.text)
+    time.sleep(1)  # nothing to be seen from outside says that it reads no more from its processes
+    os.kill(child.pid, signal.SIGCONT)
+    return job_id
+
+
+def test_it_ends_once_the_job_has(running: Service, redis: Redis) -> None:
+    worker = ready_worker(running)
+    job_id = stopped_with_a_job_on_its_way(running, redis, worker, seconds=0.1)
+    assert worker.popen.wait(STOPS_WITHIN) == 0
+    assert running.finished(job_id)["attempt"] == 1
+    assert redis.llen("default") == 0
+
+
+def test_the_job_keeps_its_lease_meanwhile(running: Service, redis: Redis) -> None:
+    worker = ready_worker(running)
+    job_id = stopped_with_a_job_on_its_way(running, redis, worker, seconds=4)
+    another = ready_worker(running)
+    document = running.finished(job_id)
+    assert (document["status"], document["attempt"]) == ("Completed", 1)
+    assert f"job {job_id}" not in another.text
