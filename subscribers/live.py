@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from redis import Redis
-from redis.client import PubSub
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
 from jobs.entry_id import order_of
 from jobs.events import Event
@@ -93,19 +92,21 @@ class Live:
             finally:
                 pubsub.close()
 
-    def _listen(self, pubsub: PubSub, handler: Handler, on_gap: OnGap) -> None:
-        silent = 0
+    def _listen(self, pubsub: Any, handler: Handler, on_gap: OnGap) -> None:
+        silent, connection = 0, pubsub.connection
         while not self._stopped.is_set():
-            message: dict[str, Any] | None = pubsub.get_message(timeout=LOOK_UP_EVERY)
-            if message is None:
+            try:  # what ``get_message`` does, without its poll before every read, and without its silent reconnecting
+                reply = connection.read_response(timeout=LOOK_UP_EVERY, disconnect_on_error=False, push_request=True)
+            except TimeoutError:
                 silent += 1
                 if silent == PING_AFTER:
                     pubsub.ping()
                 elif silent >= 2 * PING_AFTER:
-                    raise ConnectionError("no answer to a ping")
+                    raise ConnectionError("no answer to a ping") from None
                 continue
+            message: dict[str, Any] = pubsub.handle_message(reply) or {"type": None}
             silent = 0
-            if message["type"] == "psubscribe":  # a further one, too: redis-py has connected again, and says nothing
+            if message["type"] == "psubscribe":
                 log.info("%s: listening to %s", self._service, self._pattern)
                 self._fill(handler, on_gap)
             elif message["type"] == "pmessage" and hash(message["data"]) not in self._recent:
