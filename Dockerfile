@@ -11,7 +11,7 @@ COPY workers workers
 RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt .
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --no-create-home jobs
+RUN useradd --system --uid 10001 --no-create-home jobs && install -d -o jobs /var/lib/jobs
 COPY --from=build /venv /venv
 ENV PATH=/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER jobs

@@ -38,11 +38,13 @@ there_are() { [ "$(workers | wc -l)" -eq "$1" ]; }
 announced() { get "$api/job-types" | grep -q demo.random_delay; }
 in_flower() { get "$flower/api/task/info/$1" | grep -q '"state": "SUCCESS"'; }
 subscriber_log() { "$engine" logs "$(names subscriber)" 2>&1 | grep "$1"; }
+audited() { "$engine" exec "$(names audit)" grep -c "\"job.completed\".*$1" /var/lib/jobs/audit.jsonl; }
 healthy() { # podman runs no healthcheck on its own where there is no systemd
   if [ $engine = podman ]; then timeout 20 podman healthcheck run "$1"
   else docker inspect -f '{{.State.Health.Status}}' "$1" | grep -qx healthy; fi
 }
-all_healthy() { for name in $(names "$@"); do until_true 90 "$name is not healthy" healthy "$name"; echo "healthy: $name"; done; }
+all_audited() { "$engine" exec "$(names audit)" grep -c "\"job.completed\".*$1" /var/lib/jobs/audit.jsonl; }
+healthy() { for name in $(names "$@"); do until_true 90 "$name is not healthy" healthy "$name"; echo "healthy: $name"; done; }
 there_is() {
   "$engine" ps -a --filter "$label" --format 'container {{.Names}}'
   "$engine" volume ls --filter "$label" --format 'volume {{.Name}}'
@@ -74,6 +76,8 @@ until_true 30 "Flower does not know the job" in_flower "$id"
 get "$flower/api/task/info/$id" | pick uuid name state worker
 until_true 30 "the subscriber was not told" subscriber_log "received completed.*$id"
 subscriber_log "$id"
+until_true 30 "the audit file has no final event of the job" audited "$id"
+echo "audited: $(audited "$id") final event"
 
 step "two workers"
 compose 300 up -d --scale worker=2 || fail "the second worker was not started"
@@ -82,7 +86,7 @@ workers
 all_healthy worker
 
 step "nobody runs as root"
-for name in $(names api) $(names worker) $(names subscriber) $(names webhooks) $(names flower); do
+for name in $(names api) $(names worker) $(names subscriber) $(names webhooks) $(names audit) $(names flower); do
   uid=$("$engine" exec "$name" id -u)
   echo "uid $uid: $name"; [ "$uid" = 10001 ] || fail "$name runs as $uid"
 done
