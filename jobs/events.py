@@ -33,6 +33,8 @@ class Event:
     """job_id, job_type, owner, status, old_status, attempt, and progress, duration, payload_uri, error if any."""
     entry_id: str | None = field(default=None, compare=False)
     """Where it stands in the stream, for a durable subscriber; None in live mode."""
+    text: str = field(default="", repr=False, compare=False)
+    """The whole CloudEvent as JSON, as it was published."""
 
     @property
     def job_id(self) -> str:
@@ -61,7 +63,9 @@ class Event:
             name = event["type"].removeprefix("job.")
             if event["specversion"] != "1.0" or name not in NAMES:
                 raise ValueError(f"type {event['type']!r} in specversion {event['specversion']!r}"[:200])
-            found = cls(event["id"], name, event["time"], event["owner"], event["sequence"], event["data"], entry_id)
+            whole = text if isinstance(text, str) else text.decode()
+            members = (event["id"], name, event["time"], event["owner"], event["sequence"], event["data"])
+            found = cls(*members, entry_id, whole)
             found._check()
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an event of ours: {error!r}"[:200]) from error

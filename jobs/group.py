@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from jobs.availability import available
 from jobs.dead_letters import MOST_KEPT, kept
@@ -41,9 +42,7 @@ class Taken:
     read: int
     """Entries read from the stream, also those that went to other consumers."""
     position: str
-    """The last entry that the group has read."""
-    last_id: str
-    """The newest entry of the stream."""
+    """The last entry that the group has read: the newest of all, if fewer were read than were asked for."""
     entries: list[Entry]
     is_whole: bool
     gaps: list[bytes]
@@ -104,9 +103,9 @@ class Group:
         ids, pairs = [entry.id for entry in handled], [part for pair in last.items() for part in pair]
         arguments = [self.service, consumer, most, in_hand, len(ids), len(last), *ids, *pairs, *told]
         match self._call("next", self._keys, arguments):
-            case [b"ok", read, position, last_id, entries, whole, gaps]:
+            case [b"ok", read, position, entries, whole, gaps]:
                 found = [_entry(*each) for each in entries]
-                return Taken(read, position.decode(), last_id.decode(), found, whole == 1, gaps)
+                return Taken(read, position.decode(), found, whole == 1, gaps)
             case [b"removed"]:
                 raise LeaseLost(consumer)
         raise GroupMissing(self.service, self.stream)
@@ -134,12 +133,17 @@ class Group:
         return Gap(self.stream, after, before, None if missed == "?" else int(missed))
 
     def pending(self) -> set[str]:
-        """The ids of all entries that somebody has in hand."""
+        """The ids of all entries that some consumer has in hand."""
         found: set[str] = set()
         start = "-"
         while True:
             with available():
-                page = self._client.xpending_range(self.stream, self.service, start, "+", PAGE)
+                try:
+                    page = self._client.xpending_range(self.stream, self.service, start, "+", PAGE)
+                except ResponseError as error:
+                    if "NOGROUP" in str(error):
+                        return found
+                    raise
             found.update(entry["message_id"].decode() for entry in page)
             if len(page) < PAGE:
                 return found

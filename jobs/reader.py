@@ -27,6 +27,7 @@ class JobReader:
     def __init__(self, client: Redis, settings: Settings) -> None:
         self.client: Any = client  # redis-py's types cannot say that answers are text
         self._settings = settings
+        self.stream_limits = settings.stream_limits
         self._scripts = Scripts(client)
 
     def get(self, job_id: str) -> Record:
@@ -110,11 +111,6 @@ class JobReader:
     def lease_micros(self) -> int:
         """How long a lease lasts, in Redis's unit."""
         return int(self._settings.lease * 1e6)
-
-    @property
-    def stream_limits(self) -> str:
-        """How long the streams may get, as the scripts read it."""
-        return self._settings.stream_limits
 
     def _record(self, job_id: str, fields: Mapping[str, str]) -> Record:
         if "status" not in fields:

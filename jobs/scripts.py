@@ -15,8 +15,12 @@ NAMES = (
     *("join", "next", "beat", "leave", "attempt", "bury", "drop"),
     "span",
 )
-SHARED = dict.fromkeys(("join", "next", "beat", "leave", "attempt", "bury", "drop"), "subscription")
-"""What stands between the prelude and these scripts."""
+SHARED = {
+    "next": ("subscription", "holding"),
+    **dict.fromkeys(("join", "beat", "leave"), ("subscription", "taking_over")),
+    **dict.fromkeys(("attempt", "bury", "drop"), ("subscription",)),
+}
+"""What stands between the prelude and a script."""
 
 
 class Scripts:
@@ -48,7 +52,7 @@ def _flags(name: str) -> str:
 
 
 def _shared(name: str) -> str:
-    return _text(SHARED[name]) if name in SHARED else ""
+    return "".join(_text(part) for part in SHARED.get(name, ()))
 
 
 def _text(name: str) -> str:

@@ -4,7 +4,6 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from jobs.entry_id import just_before
@@ -13,12 +12,10 @@ from jobs.events import Event
 from jobs.gap import Gap
 from jobs.group import Entry, Group, Taken
 from subscribers.backlog import Backlog, Delivery
+from subscribers.handler import Handler, OnGap, tell_gap
 from subscribers.membership import Membership
 
 log = logging.getLogger(__name__)
-
-Handler = Callable[[Event], None]
-OnGap = Callable[[Gap], None]
 
 MOST_AT_ONCE = 200
 """Entries of one read."""
@@ -80,6 +77,10 @@ class Durable:
         finally:
             self._leave()
 
+    def in_hand(self) -> set[str]:
+        """See :meth:`subscribers.subscriber.Subscriber.in_hand`."""
+        return self._group.pending()
+
     def _step(self, handler: Handler, on_gap: OnGap) -> None:
         """Say what was handled, take what is next, handle what is due; or wait for something to happen."""
         place = self._join()
@@ -94,7 +95,7 @@ class Durable:
         retry = self._backlog.next_retry
         pause = WAIT if retry is None else min(WAIT, max(0.0, retry - time.monotonic()))
         if room > 0:
-            self._group.wait(taken.last_id, pause)
+            self._group.wait(taken.position, pause)
         else:
             self._stopped.wait(pause)
 
@@ -116,14 +117,15 @@ class Durable:
 
     def _put_in_hand(self, taken: Taken, on_gap: OnGap) -> None:
         for told in taken.gaps:
-            self._tell(self._group.gap(told), on_gap)
+            tell_gap(self._group.service, self._group.gap(told), on_gap)
             self._told.append(told)
         if taken.is_whole:
             self._backlog.keep_only({entry.id for entry in taken.entries})
         new = [entry for entry in taken.entries if entry.id not in self._backlog]
         gone = [entry for entry in new if entry.text is None]
         if gone:
-            self._tell(Gap(self._group.stream, gone[0].id, gone[-1].id, len(gone)), on_gap)
+            gap = Gap(self._group.stream, gone[0].id, gone[-1].id, len(gone))
+            tell_gap(self._group.service, gap, on_gap)
             self._handled.extend(gone)
         self._backlog.add(self._delivery(entry) for entry in new if entry.text is not None)
 
@@ -193,12 +195,6 @@ class Durable:
         self._backlog.retry(delivery, time.monotonic() + pause)
         if not was_suspect:
             self._group.attempt(place.consumer, delivery.entry.id, attempts)
-
-    def _tell(self, gap: Gap, on_gap: OnGap) -> None:
-        try:
-            on_gap(gap)
-        except Exception:
-            log.exception("%s: the handler of gaps failed on: %s", self._group.service, gap)
 
     # --- ends
 

@@ -17,7 +17,7 @@ from jobs.events import Event
 from jobs.gap import Gap
 from jobs.group import EVERYBODY
 from jobs.keys import KEYS
-from subscribers.durable import Handler, OnGap
+from subscribers.handler import Handler, OnGap, tell_gap
 from subscribers.repeats import Recent
 
 log = logging.getLogger(__name__)
@@ -171,10 +171,7 @@ class Live:
         if missed > 0:
             gap = Gap(self._stream, position.id, state.first_id, missed)
             position.count = state.trimmed
-            try:
-                on_gap(gap)
-            except Exception:
-                log.exception("%s: the handler of gaps failed on: %s", self._service, gap)
+            tell_gap(self._service, gap, on_gap)
 
     def _look(self, after: str) -> tuple[StreamState, list[tuple[bytes, dict[bytes, bytes]]]]:
         """The stream, and its next entries, at one moment."""

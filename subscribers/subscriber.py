@@ -6,12 +6,13 @@ import signal
 import threading
 from collections.abc import Iterable
 
-from jobs.events import NAMES, Event
+from jobs.events import NAMES
 from jobs.gap import Gap
 from jobs.group import Group
 from jobs.redis_client import connect
 from jobs.settings import Settings
-from subscribers.durable import Durable, Handler, OnGap, Terms
+from subscribers.durable import Durable, Terms
+from subscribers.handler import Handler, OnGap
 from subscribers.live import Live
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,14 @@ class Subscriber:
         """Return from :meth:`run` within about a second, once the handler has returned."""
         self._stopped.set()
 
+    def in_hand(self) -> set[str]:
+        """Durable mode: the ids of the entries that some process of the service has, or had when it died.
+
+        Raises:
+            StoreUnavailable.
+        """
+        return self._loop.in_hand() if isinstance(self._loop, Durable) else set()
+
     def _log_gap(self, gap: Gap) -> None:
         log.error("%s: %s", self.service, gap)
 
@@ -114,6 +123,3 @@ def _check(
         raise ValueError(f"no such service: {service!r}; a durable one is named with 1 to 100 of A-Z a-z 0-9 _ . -")
     if max_deliveries < 1 or backoff < 0:
         raise ValueError("no such terms: at least one delivery, and a backoff of at least 0 seconds")
-
-
-__all__ = ["Event", "Gap", "Handler", "OnGap", "Subscriber"]

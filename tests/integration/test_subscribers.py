@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -12,6 +13,7 @@ from support.processes import Process
 from support.service import Service
 
 from jobs.events import Event
+from jobs.keys import KEYS
 from subscribers import Subscriber
 
 Started = Callable[[str], Process]
@@ -46,6 +48,25 @@ def test_microservice_x_is_silent_until_a_job_has_it_as_its_owner(service: Servi
     ]
     assert process.text.count(own) == 4
     assert process.stop() == 0
+
+
+def test_microservice_x_told_durably_is_told_of_what_happened_while_it_was_away(
+    service: Service, redis: Redis, tmp_path: Path
+) -> None:
+    def durable(name: str) -> Process:
+        return Process(tmp_path / name, "subscribers.microservice_x", "--durable", **service.environ)
+
+    seen = KEYS.subscription("microservice-x:microservice-x", "consumers")
+    first = durable("first")
+    eventually(lambda: redis.exists(seen), within=10)
+    assert first.stop() == 0
+    job_id = service.submit(owner="microservice-x", wait=5).json()["id"]
+    second = durable("second")
+    eventually(lambda: second.text.count(job_id) == 3, within=10)
+    assert [line.split()[1] for line in second.text.splitlines()] == ["created:", "updated:", "completed:"]
+    assert second.stop() == 0
+    wrong = Process(tmp_path / "wrong", "subscribers.microservice_x", "--durably", **service.environ)
+    assert wrong.popen.wait(10) == 2
 
 
 def test_the_console_shows_one_line_a_change(service: Service, start: Started) -> None:
@@ -89,10 +110,22 @@ def test_a_subscriber_is_one_loop_and_one_function(service: Service, redis: Redi
     assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("arguments", [{"events": ["compleated"]}, {"mode": "sometimes"}])
-def test_what_cannot_be_subscribed_to_is_told(service: Service, arguments: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"events": ["compleated"]},
+        {"mode": "sometimes"},
+        {"owner": "me and you"},
+        {"mode": "durable", "start": "yesterday"},
+        {"start": "beginning"},
+        {"mode": "durable", "service": "a b"},
+        {"mode": "durable", "max_deliveries": 0},
+        {"mode": "durable", "backoff": -1.0},
+    ],
+)
+def test_what_cannot_be_subscribed_to_is_told(service: Service, arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="no such"):
-        Subscriber("test", settings=service.settings, **arguments)
+        Subscriber(**{"service": "test", "settings": service.settings, **arguments})
 
 
 def test_a_wrong_setting_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
