@@ -65,7 +65,7 @@ def test_event_source_misses_nothing_when_the_web_process_is_killed(service: Ser
     with store_of(service.settings) as store, Redis.from_url(service.redis.url, decode_responses=True) as redis:
         for kill in range(2):
             before = len(in_stream(redis))
-            eventually(lambda before=before: len(in_stream(redis)) > before + 1)
+            eventually(lambda before=before: len(in_stream(redis)) > before + 1, within=20)
             assert service.web is not None
             service.web.kill()
             for _ in range(5):

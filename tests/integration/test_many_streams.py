@@ -56,13 +56,10 @@ def streams(quiet: Service) -> Iterator[Streams]:
     opened.close()
 
 
-def open_all(streams: Streams, resumed: list[Stream] | None = None) -> list[Stream]:
-    """A thousand: of each owner eleven, and ten of everything; or the same ones once more, where they were."""
-    if resumed is None:
-        paths = [f"/events?owner=o{n}" for n in range(OWNERS)] * STREAMS_OF_EACH + ["/events"] * STREAMS_OF_ALL
-        opened = [streams.open(path) for path in paths]
-    else:
-        opened = [streams.open(stream.path, stream.last) for stream in resumed]
+def open_all(streams: Streams) -> list[Stream]:
+    """A thousand: of each owner eleven, and ten of everything."""
+    paths = [f"/events?owner=o{n}" for n in range(OWNERS)] * STREAMS_OF_EACH + ["/events"] * STREAMS_OF_ALL
+    opened = [streams.open(path) for path in paths]
     streams.read(lambda: all(stream.has_begun for stream in opened), within=20)
     return opened
 
@@ -110,7 +107,7 @@ def test_each_of_a_thousand_gets_each_of_its_events_and_others_are_answered_fast
         expected = read_during(streams, lambda: publish(store, each=20))
         slowest = answering.slowest()
         assert have_come(streams, opened, expected)
-        assert slowest < 0.5
+        assert slowest < 1
         assert len(redis.client_list()) - connections <= 3
         assert megabytes(quiet) - memory < 100
 
@@ -158,12 +155,16 @@ def test_a_thousand_that_lose_the_web_process_miss_nothing(quiet: Service, store
     streams.read(lambda: all(stream.has_ended for stream in opened), within=10)
     missed = publish(store, each=2)  # while nobody is connected
     quiet.start_web()
-    again = open_all(streams, resumed=opened)
+    streams.come_back()
     last = publish(store, each=1)
     whole = {path: first[path] + missed[path] + last[path] for path in first}
-    rest = {id(new): len(whole[old.path]) - len(old.events) for old, new in zip(opened, again, strict=True)}
-    streams.read(lambda: all(len(new.events) >= rest[id(new)] for new in again), within=30)
-    assert all(old.ids + new.ids == whole[old.path] for old, new in zip(opened, again, strict=True))
+
+    def all_have_come() -> bool:
+        streams.come_back()  # one whose turn did not come in time is told to try again, and does
+        return all(len(stream.events) >= len(whole[stream.path]) for stream in opened)
+
+    streams.read(all_have_come, within=60)
+    assert all(stream.ids == whole[stream.path] for stream in opened)
 
 
 def test_one_that_does_not_read_is_cut_and_resumes_where_it_was(

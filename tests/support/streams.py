@@ -15,20 +15,24 @@ class Stream:
     """One open stream. ``last`` is what a browser would come back with."""
 
     def __init__(self, port: int, path: str, last: str | None, buffer: int | None) -> None:
-        self.path, self.last, self.has_ended = path, last, False
+        self.path, self.last = path, last
         self.events: list[Received] = []
         self.gaps: list[dict[str, Any]] = []
         self.gap_ids: list[str] = []
-        self.head = ""
-        self._unread = b""
+        self._port, self._buffer = port, buffer
+        self.connect()
+
+    def connect(self) -> None:
+        """The first time, or once more, after the last id."""
+        self.head, self.has_ended, self._unread = "", False, b""
         self.sock = socket.socket()
-        if buffer is not None:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        self.sock.connect(("127.0.0.1", port))
-        resume = f"Last-Event-ID: {last}\r\n" if last else ""
+        if self._buffer is not None:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._buffer)
+        self.sock.connect(("127.0.0.1", self._port))
+        resume = f"Last-Event-ID: {self.last}\r\n" if self.last else ""
         # a client of HTTP/1.0 gets the body as it is, without chunks
         self.sock.sendall(
-            f"GET {path} HTTP/1.0\r\nHost: localhost\r\nAccept: text/event-stream\r\n{resume}\r\n".encode()
+            f"GET {self.path} HTTP/1.0\r\nHost: localhost\r\nAccept: text/event-stream\r\n{resume}\r\n".encode()
         )
         self.sock.setblocking(False)
 
@@ -105,6 +109,14 @@ class Streams:
                 key.data.read()
                 if key.data.has_ended:
                     self._open.unregister(key.fileobj)
+                    key.data.sock.close()
+
+    def come_back(self) -> None:
+        """Connect those again that have ended, as a browser would."""
+        for stream in self.all:
+            if stream.has_ended:
+                stream.connect()
+                self._open.register(stream.sock, selectors.EVENT_READ, stream)
 
     def close(self) -> None:
         for stream in self.all:
