@@ -43,8 +43,7 @@ healthy() { # podman runs no healthcheck on its own where there is no systemd
   if [ $engine = podman ]; then timeout 20 podman healthcheck run "$1"
   else docker inspect -f '{{.State.Health.Status}}' "$1" | grep -qx healthy; fi
 }
-all_audited() { "$engine" exec "$(names audit)" grep -c "\"job.completed\".*$1" /var/lib/jobs/audit.jsonl; }
-healthy() { for name in $(names "$@"); do until_true 90 "$name is not healthy" healthy "$name"; echo "healthy: $name"; done; }
+all_healthy() { for name in $(names "$@"); do until_true 90 "$name is not healthy" healthy "$name"; echo "healthy: $name"; done; }
 there_is() {
   "$engine" ps -a --filter "$label" --format 'container {{.Names}}'
   "$engine" volume ls --filter "$label" --format 'volume {{.Name}}'
