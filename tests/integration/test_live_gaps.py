@@ -1,5 +1,6 @@
 """Live mode through breaks of its connection: every event, in order, none twice; and a gap is told."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ import pytest
 from redis import Redis
 from support.events import Producer
 from support.eventually import eventually
+from support.listening import listening
 
 from jobs.events import Event
 from jobs.gap import Gap
@@ -57,9 +59,8 @@ def listen(producer: Producer, redis: Redis) -> Iterator[Listen]:
     started: list[Listening] = []
 
     def listen(**more: Any) -> Listening:
-        patterns = redis.pubsub_numpat()
         started.append(Listening(producer, **more))
-        eventually(lambda: redis.pubsub_numpat() > patterns)
+        eventually(lambda: listening(redis, os.getpid()))
         return started[-1]
 
     yield listen
@@ -68,10 +69,9 @@ def listen(producer: Producer, redis: Redis) -> Iterator[Listen]:
 
 
 def cut(redis: Redis) -> None:
-    """End every connection that listens to a pattern."""
-    for connection in redis.client_list(_type="pubsub"):
-        if connection["psub"] == "1":
-            redis.client_kill_filter(_id=connection["id"])
+    """End the connection of whoever listens in this process."""
+    for connection in listening(redis, os.getpid()):
+        redis.client_kill_filter(_id=connection)
 
 
 def test_a_killed_connection_costs_no_event_and_repeats_none(producer: Producer, listen: Listen, redis: Redis) -> None:

@@ -1,5 +1,6 @@
 """Subscribers in processes of their own: live, through a break, and only what concerns them."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 from support.eventually import eventually
+from support.listening import listening
 from support.processes import Process
 from support.service import Service
 
@@ -24,9 +26,8 @@ def start(service: Service, redis: Redis, tmp_path: Path) -> Iterator[Started]:
     started: list[Process] = []
 
     def start(name: str) -> Process:
-        patterns = redis.pubsub_numpat()
         started.append(Process(tmp_path / f"{name}.log", f"subscribers.{name}", **service.environ))
-        eventually(lambda: redis.pubsub_numpat() > patterns, within=10)
+        eventually(lambda: listening(redis, started[-1].popen.pid), within=10)
         return started[-1]
 
     yield start
@@ -87,11 +88,10 @@ def test_a_subscriber_is_one_loop_and_one_function(service: Service, redis: Redi
         if len(seen) == 1:
             raise RuntimeError("a handler that fails does not stop the events")
 
-    patterns = redis.pubsub_numpat()
     subscriber = Subscriber("test", owner=owner, events=["created", "completed"], settings=service.settings)
     thread = threading.Thread(target=subscriber.run, args=(handle,))
     thread.start()
-    eventually(lambda: redis.pubsub_numpat() > patterns)
+    eventually(lambda: listening(redis, os.getpid()))
     job_id = service.submit(owner=owner, wait=5).json()["id"]
     eventually(lambda: len(seen) == 2)
     assert [(event.name, event.job_id, event.sequence) for event in seen] == [
@@ -99,10 +99,9 @@ def test_a_subscriber_is_one_loop_and_one_function(service: Service, redis: Redi
         ("completed", job_id, 3),
     ]
 
-    for connection in redis.client_list(_type="pubsub"):
-        if connection["psub"] == "1":
-            redis.client_kill_filter(_id=connection["id"])
-    eventually(lambda: redis.pubsub_numpat() > patterns)
+    for connection in listening(redis, os.getpid()):
+        redis.client_kill_filter(_id=connection)
+    eventually(lambda: listening(redis, os.getpid()))
     service.submit(owner=owner, wait=5)
     eventually(lambda: len(seen) >= 4)
     subscriber.stop()

@@ -124,6 +124,29 @@ def test_the_list_is_empty_json_and_nothing_else(service: Service) -> None:
     assert service.get("/subscriptions", headers={"Accept": "text/html"}).status_code == 406
 
 
+@pytest.mark.parametrize("damaged", ["a string", {"*:svc": "yesterday"}])
+def test_what_is_damaged_is_503_and_no_traceback(
+    service: Service, producer: Producer, redis: Redis, damaged: str | dict[str, str]
+) -> None:
+    redis.xgroup_create(KEYS.stream, "svc", mkstream=True)
+    kept = "kept:subscriptions"
+    if redis.exists(KEYS.subscriptions):
+        redis.rename(KEYS.subscriptions, kept)
+    if isinstance(damaged, str):
+        redis.set(KEYS.subscriptions, damaged)
+    else:
+        redis.hset(KEYS.subscriptions, mapping=damaged)
+    try:
+        answer, line = service.get("/subscriptions"), command(producer, "list")
+    finally:
+        redis.delete(KEYS.subscriptions)
+        if redis.exists(kept):
+            redis.rename(kept, KEYS.subscriptions)
+        redis.xgroup_destroy(KEYS.stream, "svc")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (503, "application/problem+json")
+    assert (line.returncode, "Traceback" in line.stderr) == (1, False)
+
+
 # --- by command
 
 
