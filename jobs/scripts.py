@@ -1,4 +1,4 @@
-"""The Lua scripts, one verb a file, each with the shared prelude in front."""
+"""The Lua scripts, one verb a file, each with the shared prelude in front, and submit with the way back too."""
 
 import time
 from collections.abc import Sequence
@@ -27,9 +27,11 @@ class Scripts:
     """
 
     def __init__(self, client: Any) -> None:
-        prelude = _text("prelude")
+        prelude, undo = _text("prelude"), _text("undo")
         self._client = client
-        self._texts = {name: _flags(name) + prelude + _text(name) for name in NAMES}
+        self._texts = {
+            name: _flags(name) + prelude + (undo if name == "submit" else "") + _text(name) for name in NAMES
+        }
         self._shas = {
             name: sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in self._texts.items()
         }
