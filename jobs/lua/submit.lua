@@ -1,4 +1,5 @@
--- Accept a job: record, indexes, event and Celery message in one step, or the job an earlier equal submit made.
+-- Accept a job: record, indexes, event and Celery message in one step, or the job an earlier equal submit made; where a
+-- key of ours holds something else, nothing is stored.
 -- KEYS  1 record  2 index  3 index of owner  4 index of New  5 index of type  6 stream  7 stream of owner
 --       8 queue  9 who waits in it  10 scheduled  11.. one index a tag; last, with a TTL of more than 0, the
 --       idempotency key
@@ -31,20 +32,26 @@ end
 
 local at = micros()
 local now, run_at = whole(at), delay > 0 and whole(at + delay) or ''
-redis.call('HSET', KEYS[1], 'type', ARGV[3], 'owner', owner, 'status', 'New', 'attempt', 0, 'created_at', now,
-  'sequence', 1, 'traceparent', ARGV[6], 'fingerprint', fingerprint, unpack(ARGV, 14))
-for i = 2, 5 do redis.call('ZADD', KEYS[i], now, id) end
-for i = 11, 10 + tags do redis.call('ZADD', KEYS[i], now, id) end
-if key then redis.call('SET', key, id .. ' ' .. fingerprint, 'PX', ttl) end
-if delay > 0 then
-  redis.call('HSET', KEYS[1], 'run_at', run_at)
-  redis.call('ZADD', KEYS[10], run_at, id)
-elseif message == 'outside' then
-  redis.call('ZADD', KEYS[10], whole(at + ARGV[13]), id)
-elseif message ~= '' then
-  redis.call('LPUSH', KEYS[8], message)
-  redis.call('ZADD', KEYS[9], now, id)
+local stored, refusal = pcall(function()
+  redis.call('HSET', KEYS[1], 'type', ARGV[3], 'owner', owner, 'status', 'New', 'attempt', 0, 'created_at', now,
+    'sequence', 1, 'traceparent', ARGV[6], 'fingerprint', fingerprint, unpack(ARGV, 14))
+  for i = 2, 5 do redis.call('ZADD', KEYS[i], now, id) end
+  for i = 11, 10 + tags do redis.call('ZADD', KEYS[i], now, id) end
+  if key then redis.call('SET', key, id .. ' ' .. fingerprint, 'PX', ttl) end
+  if delay > 0 then
+    redis.call('HSET', KEYS[1], 'run_at', run_at)
+    redis.call('ZADD', KEYS[10], run_at, id)
+  elseif message == 'outside' then
+    redis.call('ZADD', KEYS[10], whole(at + ARGV[13]), id)
+  elseif message ~= '' then
+    redis.call('LPUSH', KEYS[8], message)
+    redis.call('ZADD', KEYS[9], now, id)
+  end
+  emit({stream = KEYS[6], owner_stream = KEYS[7], channel = ARGV[4], limits = ARGV[5], now = at, id = id,
+    type = ARGV[3], owner = owner, status = 'New', attempt = 0, sequence = 1, traceparent = ARGV[6]}, 'created', nil, '')
+end)
+if not stored then
+  undo(id)
+  error(refusal, 0)
 end
-emit({stream = KEYS[6], owner_stream = KEYS[7], channel = ARGV[4], limits = ARGV[5], now = at, id = id,
-  type = ARGV[3], owner = owner, status = 'New', attempt = 0, sequence = 1, traceparent = ARGV[6]}, 'created', nil, '')
 return {1, id, now, run_at}

@@ -2,18 +2,23 @@
 
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from jobs.backend import JobBackend
-from jobs.celery_app import JobsCelery
-from jobs.errors import InvalidTransition, JobCancelled, JobNotFound, StaleAttempt
+from jobs.celery_app import JobsCelery, create_celery
+from jobs.errors import InvalidTransition, JobCancelled, JobNotFound, StaleAttempt, StoreRefused
 from jobs.events import Event
 from jobs.keys import KEYS
+from jobs.settings import Settings
 from jobs.status import TRANSITIONS, Status
 from jobs.store import JobStore
 from jobs.submission import Submission
+from launch.redis_server import RedisServer
 
 
 @pytest.fixture
@@ -153,3 +158,70 @@ def test_an_event_is_a_cloudevent(store: JobStore) -> None:
     assert event.get_extension("owner") == "store-test"
     assert event.get_extension("sequence") == 1
     assert event.get_extension("traceparent").startswith("00-")
+
+
+@pytest.fixture
+def bare(redis_server: RedisServer) -> Iterator[JobStore]:
+    """A store in a database of its own, with nothing in it."""
+    app = create_celery(Settings.from_environ({"JOBS_REDIS_URL": redis_server.url.removesuffix("/0") + "/9"}))
+    store: JobStore = app.backend.store
+    store.client.flushdb()
+    yield store
+    store.client.flushdb()
+    app.close()
+
+
+SUBMITTED = Submission(
+    type="t",
+    owner="o",
+    parameters_json="{}",
+    queue="q",
+    max_attempts=1,
+    tags={"a": "1", "b": "2"},
+    idempotency_key="k",
+)
+KEYS_OF_IT = (
+    *(KEYS.record(SUBMITTED.id), KEYS.index, KEYS.index_of_owner("o"), KEYS.index_of_status(Status.NEW)),
+    *(KEYS.index_of_type("t"), KEYS.index_of_tag("a", "1"), KEYS.index_of_tag("b", "2")),
+    *(KEYS.stream, KEYS.stream_of("o"), KEYS.idempotency("o", "k")),
+)
+QUEUED = (*KEYS_OF_IT, "q", KEYS.waiting("q"))
+DELAYED = (*KEYS_OF_IT, KEYS.scheduled)
+
+
+def test_a_submit_touches_no_other_keys_than_are_tried_here(bare: JobStore) -> None:
+    bare.submit(SUBMITTED, "a message")
+    assert set(bare.client.keys()) == set(QUEUED)
+    bare.client.flushdb()
+    bare.submit(replace(SUBMITTED, delay=60), "a message")
+    assert set(bare.client.keys()) == set(DELAYED)
+
+
+@pytest.mark.parametrize("earlier", [True, False], ids=["with other jobs", "the first job"])
+@pytest.mark.parametrize(
+    ("job", "key"), [*((SUBMITTED, key) for key in QUEUED), *((replace(SUBMITTED, delay=60), key) for key in DELAYED)]
+)
+def test_where_a_key_holds_something_else_a_submit_leaves_nothing_behind(
+    bare: JobStore, job: Submission, key: str, earlier: bool
+) -> None:
+    if earlier:
+        for delay in (0, 60):
+            bare.submit(replace(SUBMITTED, id=str(uuid4()), idempotency_key=None, delay=delay), "another message")
+    bare.client.delete(key)
+    bare.client.hset(key, "not", "ours") if key != KEYS.record(job.id) else bare.client.set(key, "not ours")
+    before = contents(bare)
+    with pytest.raises(StoreRefused, match="WRONGTYPE"):
+        bare.submit(job, f'{{"id": "{job.id}"}}')
+    assert contents(bare) == before
+
+
+def contents(store: JobStore) -> dict[str, Any]:
+    """Everything that is stored, with the time that it is kept."""
+    reads = {
+        "string": store.client.get,
+        "hash": store.client.hgetall,
+        "list": lambda key: store.client.lrange(key, 0, -1),
+        "zset": lambda key: store.client.zrange(key, 0, -1, withscores=True),
+        "stream": store.client.xrange,
+    }
+    return {key: (reads[store.client.type(key)](key), store.client.ttl(key)) for key in store.client.keys()}
