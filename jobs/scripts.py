@@ -19,6 +19,7 @@ NAMES = (
     "span",
 )
 SHARED = {
+    "submit": ("undo",),
     "next": ("subscription", "holding"),
     **dict.fromkeys(("join", "beat", "leave"), ("subscription", "taking_over")),
     **dict.fromkeys(("attempt", "bury", "drop"), ("subscription",)),

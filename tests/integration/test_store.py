@@ -179,6 +179,7 @@ SUBMITTED = Submission(
     max_attempts=1,
     tags={"a": "1", "b": "2"},
     idempotency_key="k",
+    id="6f1c0a2b-0000-4000-8000-000000000000",
 )
 KEYS_OF_IT = (
     *(KEYS.record(SUBMITTED.id), KEYS.index, KEYS.index_of_owner("o"), KEYS.index_of_status(Status.NEW)),
@@ -224,4 +225,4 @@ def contents(store: JobStore) -> dict[str, Any]:
         "zset": lambda key: store.client.zrange(key, 0, -1, withscores=True),
         "stream": store.client.xrange,
     }
-    return {key: (reads[store.client.type(key)](key), store.client.ttl(key)) for key in store.client.keys()}
+    return {key: (reads[store.client.type(key)](key), store.client.ttl(key)) for key in store.client.scan_iter()}
