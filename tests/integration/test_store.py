@@ -224,4 +224,4 @@ def contents(store: JobStore) -> dict[str, Any]:
         "zset": lambda key: store.client.zrange(key, 0, -1, withscores=True),
         "stream": store.client.xrange,
     }
-    return {key: (reads[store.client.type(key)](key), store.client.ttl(key)) for key in store.client.keys()}
+    return {key: (reads[store.client.type(key)](key), store.client.ttl(key)) for key in store.client.scan_iter()}
