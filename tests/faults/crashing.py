@@ -32,7 +32,8 @@ def arm(point: str) -> None:
     else:
         from jobs.store import JobStore
 
-        JobStore.call = _dying(JobStore.call, when, point, lambda args: args[1] == verb)  # type: ignore[method-assign]
+        for method in ("call", "insist"):
+            setattr(JobStore, method, _dying(getattr(JobStore, method), when, point, lambda args: args[1] == verb))
 
 
 def _dying(
