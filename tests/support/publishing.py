@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jobs.backend import JobBackend
-from jobs.celery_app import create_celery
+from jobs.redis_client import connect
 from jobs.settings import Settings
 from jobs.store import JobStore
 from jobs.submission import Submission
@@ -12,10 +11,9 @@ from jobs.submission import Submission
 
 @contextmanager
 def store_of(settings: Settings) -> Iterator[JobStore]:
-    app = create_celery(settings)
-    backend: JobBackend = app.backend
-    yield backend.store
-    app.close()
+    """A store of this process's own; no Celery app, which would become the one that other tests find."""
+    with connect(settings.redis_url) as client:
+        yield JobStore(client, settings)
 
 
 def created(store: JobStore, owner: str, job_type: str = "t") -> str:
