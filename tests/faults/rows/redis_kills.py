@@ -17,8 +17,8 @@ FIRST_JOB_WITHIN = 10.0
 BODY: Body = {"type": "faults.work", "parameters": {"seconds": 0.05}}
 EVERY_SECOND = {"appendfsync": "everysec"}
 EVERY_WRITE = {"appendfsync": "always"}
-"""What every check runs with: with ``everysec`` Redis answers before it writes while a sync goes on, so that a kill just
-then may take what was accepted meanwhile (docs/reliability.md)."""
+"""What every check runs with: with ``everysec`` Redis answers before it writes while a sync goes on, so that a kill
+just then may take what was accepted meanwhile (docs/reliability.md)."""
 WITHOUT_FILE = {"appendonly": "no"}
 
 
