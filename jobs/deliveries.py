@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 from jobs.events import Event
-from jobs.keys import KEYS
+from jobs.keys import EVERYBODY, KEYS
 from jobs.reader import JobReader
-from jobs.webhooks import EVERYBODY
 
 MOST_WAITING = 100_000
 """Deliveries that may wait for one host; what comes on top is set aside at once."""

@@ -11,12 +11,11 @@ from jobs.availability import available
 from jobs.dead_letters import MOST_KEPT, kept
 from jobs.errors import GroupMissing, LeaseLost
 from jobs.gap import Gap
-from jobs.keys import KEYS
+from jobs.keys import EVERYBODY, KEYS
 from jobs.redis_client import Line
 from jobs.scripts import Scripts
 from jobs.settings import Settings
 
-EVERYBODY = "*"
 PARTS = ("consumers", "held", "attempts", "gaps")
 """What a group is kept with, beside the stream; in the order in which scripts take them."""
 PAGE = 1000

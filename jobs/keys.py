@@ -6,6 +6,9 @@ from typing import Literal
 
 from jobs.status import Status
 
+EVERYBODY = "*"
+"""In place of an owner: the jobs of all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:

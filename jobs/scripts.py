@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any
@@ -77,5 +78,6 @@ def _shared(name: str) -> str:
     return "".join(_text(part) for part in SHARED.get(name, ()))
 
 
+@cache
 def _text(name: str) -> str:
     return files("jobs").joinpath("lua", f"{name}.lua").read_text("utf-8")

@@ -11,8 +11,8 @@ from redis.exceptions import ResponseError
 from jobs.availability import available
 from jobs.entry_id import just_before, order_of
 from jobs.errors import StoreRefused, SubscriptionInUse, SubscriptionNotFound
-from jobs.group import EVERYBODY, PARTS, subscription_name
-from jobs.keys import KEYS
+from jobs.group import PARTS, subscription_name
+from jobs.keys import EVERYBODY, KEYS
 from jobs.reader import JobReader
 
 PAGE = 1000

@@ -8,13 +8,12 @@ from jobs.availability import available
 from jobs.callback import Callback
 from jobs.errors import StoreRefused, TooManyWebhooks, WebhookNotFound
 from jobs.events import NAMES
-from jobs.keys import KEYS
+from jobs.keys import EVERYBODY, KEYS
 from jobs.reader import JobReader
 
 MOST_WEBHOOKS = 1000
 ACTIVE, DISABLED = "active", "disabled"
 """Disabled: its receiver answered 410 once, and is told nothing more."""
-EVERYBODY = "*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,7 @@ from redis.exceptions import ConnectionError, RedisError, ResponseError, Timeout
 from jobs.entry_id import order_of
 from jobs.events import Event
 from jobs.gap import Gap
-from jobs.group import EVERYBODY
-from jobs.keys import KEYS
+from jobs.keys import EVERYBODY, KEYS
 from subscribers.handler import Handler, OnGap, tell_gap
 from subscribers.repeats import Recent
 
