@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from secrets import token_hex
 from typing import Any
 
 from billiard.exceptions import WorkerLostError
@@ -79,7 +80,8 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
 
     def claim(self, job_id: str, holder: str, place: Place | None) -> Claim:
         """Start an attempt, however long the store is away: see :meth:`jobs.store.JobStore.claim`."""
-        claim: Claim = self._ensure_retryable(self.store.claim, job_id, holder, place)
+        nonce = token_hex(4)
+        claim: Claim = self._ensure_retryable(self.store.claim, job_id, holder, place, nonce)
         return claim
 
     def _store_result(

@@ -97,10 +97,11 @@ class JobStore(JobReader):
                 raise QueueFull(waiting)
         raise AssertionError(reply)
 
-    def claim(self, job_id: str, holder: str = "", place: Place | None = None) -> Claim:
+    def claim(self, job_id: str, holder: str = "", place: Place | None = None, nonce: str = "") -> Claim:
         """Start the next attempt of a job.
 
         ``holder`` names the process that runs it, and takes a lease for it; without one nobody watches over it.
+        A claim whose answer was lost gets it when it is repeated with the same ``nonce``.
 
         Raises:
             JobNotFound: there is no such record.
@@ -117,7 +118,7 @@ class JobStore(JobReader):
             KEYS.leases,
         ]
         lease = self.lease_micros if holder else 0
-        args = [job_id, *self._channel(place.owner), _SOURCES[Status.IN_PROGRESS], holder, lease]
+        args = [job_id, *self._channel(place.owner), _SOURCES[Status.IN_PROGRESS], holder, lease, nonce]
         match self.call("claim", keys, args):
             case [1, attempt, parameters, job_type, owner, max_attempts]:
                 return Claim(

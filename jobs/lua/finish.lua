@@ -27,7 +27,7 @@ local fields = {'status', final, 'finished_at', whole(now), 'sequence', sequence
 if field ~= '' then fields[7], fields[8] = field, ARGV[10] end
 if ARGV[13] ~= '' then fields[#fields + 1] = 'force'; fields[#fields + 1] = 1 end
 redis.call('HSET', KEYS[1], unpack(fields))
-redis.call('HDEL', KEYS[1], 'reply_to', 'run_at', final == 'Completed' and 'error' or 'result')
+redis.call('HDEL', KEYS[1], 'reply_to', 'run_at', 'nonce', final == 'Completed' and 'error' or 'result')
 if status == 'New' then
   redis.call('ZREM', KEYS[2], id)
   redis.call('ZREM', KEYS[8], id)

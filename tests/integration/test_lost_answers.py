@@ -13,6 +13,8 @@ from launch.redis_server import RedisServer, free_port
 
 AT_ONCE = [1, 2, 3, 5]
 """Answers lost one after the other; redis-py gets over the first by itself."""
+LEASE = 6.0
+"""Seconds, the default: an attempt that a claim began in vain would be found when they are over."""
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,7 @@ def test_it_is_accepted_once_and_waited_for(proxied: Service, proxy: Proxy, time
     owner = f"o-{uuid4()}"
     answer = submitted(proxied, proxy, times, owner, parameters={"a": 1}, wait=10)
     assert (answer.status_code, answer.json()["result"]) == (200, {"a": 1})
+    assert answer.elapsed.total_seconds() < LEASE / 2, "the worker's claim, whose answer was lost too, was repeated"
     assert proxy.answers_lost
     assert owned(proxied, owner) == [answer.json()["id"]]
 

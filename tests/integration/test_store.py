@@ -106,6 +106,21 @@ def test_both_streams_and_the_channel_carry_the_same_event(store: JobStore) -> N
     assert json.loads(message["data"])["subject"] == job_id
 
 
+def test_a_claim_said_twice_is_one_attempt_and_another_s_is_refused(store: JobStore) -> None:
+    job_id = submitted(store)
+    claim = store.claim(job_id, "worker/1", nonce="a")
+    before = store.get(job_id)
+    assert store.claim(job_id, "worker/1", nonce="a") == claim
+    for other in ("b", ""):
+        with pytest.raises(InvalidTransition):
+            store.claim(job_id, "worker/1", nonce=other)
+    assert store.get(job_id) == before
+    assert [event.sequence for event in events_of(store, job_id)] == [1, 2]
+    store.complete(job_id, "1", claim)
+    with pytest.raises(InvalidTransition):
+        store.claim(job_id, "worker/1", nonce="a")
+
+
 def test_a_stale_attempt_writes_nothing(store: JobStore) -> None:
     job_id = submitted(store)
     claim = store.claim(job_id)
