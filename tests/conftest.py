@@ -3,15 +3,42 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
 from support.service import Service
+from xdist.scheduler import LoadScopeScheduling
 
 from jobs.celery_app import JobsCelery, create_celery
 from launch.redis_server import RedisServer
 
 SERVERS = ["embedded", *(["debian"] if shutil.which("redis-server") else [])]
+
+
+WITH_DEBIAN = "[debian"
+"""In the name of a test that has Debian's server."""
+AT_THE_USUAL_PORT = "test_make_run.py", "test_supervisor.py"
+"""Files that start `make run`, whose server takes Redis's port where that is free: one at a time."""
+
+
+class _ByFileAndServer(LoadScopeScheduling):  # type: ignore[misc]
+    """Each process of xdist is given the tests of one file with one server."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, test = nodeid.partition("::")
+        file = "make run" if path.endswith(AT_THE_USUAL_PORT) else path
+        return f"{file} {WITH_DEBIAN in test}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _ByFileAndServer(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One server after the other, so that a process starts each once."""
+    items.sort(key=lambda item: WITH_DEBIAN in item.nodeid)
 
 
 @pytest.fixture(scope="session", params=SERVERS)

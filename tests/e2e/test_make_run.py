@@ -146,7 +146,7 @@ def test_a_process_that_dies_is_started_again_and_a_killed_launcher_leaves_nobod
 def _answers(url: str) -> bool:
     try:
         return requests.get(url, timeout=2).status_code == 200
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 

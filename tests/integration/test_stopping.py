@@ -19,11 +19,22 @@ from launch.redis_server import RedisServer
 STOPS_WITHIN = 8.0
 
 
+def of_its_own(server: RedisServer) -> str:
+    """A database that no worker of other tests looks at."""
+    return server.url.removesuffix("/0") + "/8"
+
+
 @pytest.fixture
-def running(redis_server: RedisServer, redis: Redis, tmp_path: Path) -> Iterator[Service]:
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    with Redis.from_url(of_its_own(redis_server), decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def running(redis: Redis, redis_server: RedisServer, tmp_path: Path) -> Iterator[Service]:
     """A service without a worker, and nothing in the queue."""
-    redis.flushall()
-    service = Service(tmp_path, redis_server, JOBS_LEASE="1")
+    redis.flushdb()
+    service = Service(tmp_path, redis_server, JOBS_LEASE="1", JOBS_REDIS_URL=of_its_own(redis_server))
     try:
         service.start_web()
         yield service
