@@ -14,6 +14,7 @@ import pytest
 import requests
 from redis import Redis
 from support.eventually import eventually
+from support.processes import is_gone
 from support.service import Service
 
 from jobs.events import Event
@@ -175,7 +176,7 @@ def test_a_forced_cancel_ends_the_process(site: Service, redis: Redis) -> None:
     _, pid = str(redis.hget(KEYS.record(job_id), "holder")).split("/")
     answer = site.post(f"/jobs/{job_id}/cancel", {"force": True})
     assert (answer.status_code, answer.json()["status"]) == (200, "Cancelled")
-    eventually(lambda: not psutil.pid_exists(int(pid)) or psutil.Process(int(pid)).status() == "zombie", within=3)
+    eventually(lambda: is_gone(int(pid)), within=3)
     assert site.finished(submit(site, "demo.noop"))["status"] == "Completed"
     assert site.get(f"/jobs/{job_id}").json()["status"] == "Cancelled"
 

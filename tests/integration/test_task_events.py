@@ -1,5 +1,6 @@
 """Celery's task events: sent while somebody like Flower listens, and not otherwise."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,8 +22,10 @@ def listening(redis: Redis, pattern: str) -> Iterator[PubSub]:
 def task_event_comes(service: Service, pubsub: PubSub) -> bool:
     """Whether a job that has ended was told of."""
     service.submit("demo.noop", wait=5)
-    while message := pubsub.get_message(timeout=1):
-        if message["channel"].startswith("/0.celeryev/task"):
+    until = time.monotonic() + 1
+    while (left := until - time.monotonic()) > 0:
+        message = pubsub.get_message(timeout=left)
+        if message and message["channel"].startswith("/0.celeryev/task"):
             return True
     return False
 

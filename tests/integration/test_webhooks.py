@@ -147,9 +147,9 @@ def test_what_never_arrives_is_set_aside_with_the_reason(
 
 @pytest.mark.parametrize("form", ["seconds", "time"])
 def test_retry_after_is_honoured(hooks: Service, start: Started, receiver: Receiver, form: str) -> None:
-    at = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 3))
-    receiver.answer(Says(503, (("Retry-After", "2" if form == "seconds" else at),)), Says(200))
     start()
+    at = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 4))
+    receiver.answer(Says(503, (("Retry-After", "2" if form == "seconds" else at),)), Says(200))
     job_id = submit(hooks, receiver.url)
     eventually(lambda: len(receiver.of(job_id)) == 2, within=15)
     first, second = receiver.of(job_id)
