@@ -5,11 +5,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
 from redis import Redis
+from support.bad_entries import NO_EVENTS
 from support.events import Producer, Told, check_order, gaps_in, pending, told_in
 from support.eventually import eventually
 from support.processes import Process
@@ -208,19 +208,6 @@ def test_an_event_that_kills_the_process_is_a_dead_letter_and_its_neighbours_are
     assert letter["reason"] == "the process that handled it died"
     assert calls.count((poison, 2)) == 3
     assert process.popen.poll() is None
-
-
-NO_EVENTS: dict[str, tuple[dict[str, Any], str]] = {
-    "no field": ({"other": "x"}, "no field"),
-    "not JSON": ({"event": "not JSON"}, "not JSON"),
-    "not UTF-8": ({"event": b"\xff\xfe"}, "not JSON"),
-    "nested deep": ({"event": "[" * 100_000}, "not JSON"),
-    "a number": ({"event": "42"}, "not an event of ours"),
-    "another specversion": ({"event": '{"specversion":"0.3","type":"job.created"}'}, "0.3"),
-    "an unknown type": ({"event": '{"specversion":"1.0","type":"job.eaten"}'}, "job.eaten"),
-    "no data": ({"event": '{"specversion":"1.0","type":"job.created","id":"1"}'}, "not an event of ours"),
-    "2 MB": ({"event": b"x" * 2_000_000}, "2000000 bytes"),
-}
 
 
 def test_what_is_no_event_is_a_dead_letter_at_once(producer: Producer, start: Start, told: Path, redis: Redis) -> None:

@@ -1,4 +1,4 @@
-"""Row 9: durable subscribers: ``kill -9`` of consumers, one that is away for a minute, one that is slow."""
+"""Row 9: durable subscribers: ``kill -9`` of consumers, one away for a minute, one slow, and entries of all kinds."""
 
 import random
 import time
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 from redis import Redis
+from support.bad_entries import NO_EVENTS
 from support.eventually import eventually
 from support.processes import Process
 
@@ -21,6 +22,7 @@ from faults.outcome import Bench, Outcome, Row
 from faults.site import Site
 from faults.table import recovery
 from jobs.events import Event
+from jobs.group import subscription_name
 from jobs.keys import KEYS
 
 BODY: Body = {"type": "faults.work", "parameters": {"seconds": 0.0}}
@@ -32,6 +34,7 @@ QUICK, SLOW = 0.001, 0.012
 """Slow: it falls behind."""
 ALL_WITHIN = 60.0
 """Seconds after the last event in which every one has been handled."""
+SET_ASIDE_WITHIN = 60.0
 GROWTH = 30
 """MB that a subscriber may need for being far behind."""
 
@@ -83,7 +86,9 @@ class Consumers:
 def run(bench: Bench) -> Outcome:
     """All at once: one service whose consumers are killed, one that is away, one that is slow."""
     count, kills, away = bench.size(3_400, 400), bench.size(20, 5), bench.size(60, 6)
-    outcome = Outcome(faults=f"{kills} x kill -9 of a consumer, {away} s away, one slow")
+    outcome = Outcome(
+        faults=f"{kills} x kill -9 of a consumer, {away} s away, one slow, {len(NO_EVENTS)} bad entries, one twice"
+    )
     with Site(bench.room("site")) as site:
         site.start(workers=1)
         busy, absent, slow = (
@@ -94,16 +99,20 @@ def run(bench: Bench) -> Outcome:
             service.wait_until_listening()
         memory = slow.megabytes()
         absent.kill_all()
-        gone_at = time.monotonic()
+        gone_at, strewn = time.monotonic(), []
         with Load(site, [BODY] * count, rate=count / (away + 5)) as load:
             for _ in range(kills):
                 time.sleep(bench.chance.uniform(0.3, 1.7) * away / kills)
                 busy.kill_one(bench.chance)
                 busy.start()
+                strewn = strewn or _strew(site.redis)
             time.sleep(max(0.0, gone_at + away - time.monotonic()))
             absent.start()
         settle(site)
         memory = slow.megabytes() - memory
+        for name in ("busy", "absent", "slow"):
+            _judge_dead_letters(outcome, site.redis, name)
+        site.redis.xdel(KEYS.stream, *strewn)  # of the jobs' own events nothing may be missing, and nothing is twice
         evidence = gather(site, load)
         events = [event for some in evidence.events.values() for event in some]
         _all_handled((busy, absent, slow), len(events), within=ALL_WITHIN + len(events) * SLOW)
@@ -150,6 +159,23 @@ def _judge(outcome: Outcome, name: str, calls: list[Handled], events: list[Event
         if any(later < earlier for earlier, later in pairwise(times)):
             outcome.violations.append(Violation("I8", job_id, f"{name}: its events were handled out of order"))
     outcome.notes.append(f"{name}: {len(calls) - len(first)} repeats in {len(calls)} calls; {_delays(first, events)}")
+
+
+def _strew(redis: Redis) -> list[str]:
+    """Put entries into the stream that are no events, and one event once more; their ids."""
+    [(_, again)] = redis.xrange(KEYS.stream, count=1)
+    return [str(redis.xadd(KEYS.stream, fields)) for fields in (*(bad for bad, _ in NO_EVENTS.values()), again)]
+
+
+def _judge_dead_letters(outcome: Outcome, redis: Redis, service: str) -> None:
+    """Each entry that is no event is set aside with its reason, once, and what came after it went on."""
+    dead = KEYS.subscription(subscription_name(service, None), "dead")
+    with suppress(AssertionError):
+        eventually(lambda: redis.xlen(dead) >= len(NO_EVENTS), within=SET_ASIDE_WITHIN)
+    found = [fields["reason"] for _, fields in redis.xrange(dead)]
+    wanted = [reason for _, reason in NO_EVENTS.values()]
+    fits = len(found) == len(wanted) and all(any(want in got for got in found) for want in wanted)
+    outcome.require(fits, f"{service}: {len(wanted)} entries were no events, set aside were {found}")
 
 
 def _groups(redis: Redis) -> set[str]:
