@@ -14,6 +14,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors as http
 from gunicorn.workers.ggevent import GeventWorker
 
+from app.arbiter import DrainingArbiter
 from app.problems import CONTENT_TYPE, problem_bytes
 from jobs.collecting import collect_rarely
 
@@ -192,6 +193,10 @@ class Server(BaseApplication):  # type: ignore[misc]
         for name, value in self._options.items():
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        DrainingArbiter(self).run()
 
     def load(self) -> "WSGIApplication":
         app = self._make()

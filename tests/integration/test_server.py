@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -281,6 +282,35 @@ def test_idle_connections_do_not_hold_up_the_end_and_running_requests_are_answer
         assert "Traceback" not in server.log.read_text()
     finally:
         server.stop()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only there the kernel can be told")
+def test_no_connection_that_was_made_is_reset_at_the_end(tmp_path: Path) -> None:
+    server, broken = Served(tmp_path / "log"), []
+
+    def ask() -> None:
+        while True:
+            try:
+                connection = server.connect()
+            except OSError:
+                return  # refused
+            try:
+                with connection:
+                    connection.sendall(get())
+                    assert read_answer(connection).status == 200
+            except (OSError, AssertionError, EOFError) as error:
+                broken.append(repr(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)  # they are in the middle of it
+    try:
+        assert server.stop() == 0
+    finally:
+        for thread in threads:
+            thread.join(20)
+    assert broken == []
 
 
 def run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
