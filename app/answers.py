@@ -39,7 +39,7 @@ def answer_submit(
     response.set_etag(etag(record))
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
-    return _with_preference(response, applied)
+    return with_preference(response, applied)
 
 
 def answer_poll(door: FrontDoor, record: Record, applied: str | None) -> Response:
@@ -54,7 +54,7 @@ def answer_poll(door: FrontDoor, record: Record, applied: str | None) -> Respons
         response = _accepted(door, record, base_url(door))
     response.set_etag(etag(record))
     response.headers["Cache-Control"] = "no-cache"
-    return _with_preference(response, applied)
+    return with_preference(response, applied)
 
 
 def answer_empty(status: int) -> Response:
@@ -87,7 +87,8 @@ def _json(text: bytes | str, status: int) -> Response:
     return Answer(text, status, content_type="application/json")
 
 
-def _with_preference(response: Response, applied: str | None) -> Response:
+def with_preference(response: Response, applied: str | None) -> Response:
+    """Say what of the caller's ``Prefer`` was followed."""
     if applied:
         response.headers["Preference-Applied"] = applied
         response.headers["Vary"] = "Prefer"

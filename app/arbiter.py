@@ -18,8 +18,8 @@ _DROP = struct.pack("HBBI", 0x06, 0, 0, 0)
 class DrainingArbiter(Arbiter):  # type: ignore[misc]
     """Closing a listening socket resets every connection in its backlog, so nothing new comes in before it is closed.
 
-    The workers accept what has come until they close it, up to a second later. Who connects meanwhile is not answered by
-    the kernel, tries again after a second, and is refused, as by any server that is not there.
+    The workers accept what has come until they close it, up to a second later. Who connects meanwhile gets no answer
+    from the kernel, tries again after a second, and is refused, as by any server that is not there.
     """
 
     def stop(self, graceful: bool = True) -> None:

@@ -1,5 +1,6 @@
 """The AsyncAPI 3.0 document: where events are told and what each says, from the schemas of the OpenAPI document."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from app.answers import answer_document, base_url
 from app.event_schema import EventSchema
 from app.front_door import front_door
 from app.schemas import OWNER, EventsQuerySchema, GapSchema
-from jobs.events import FINAL_EVENT_OF, NAMES
+from jobs.events import BATCH_COMPLETED, FINAL_EVENT_OF, NAMES, OF_JOBS, type_of
 from jobs.keys import KEYS
 from jobs.status import TRANSITIONS, Status
 
@@ -29,6 +30,7 @@ SUMMARIES = {
     "completed": "A job ended with a result.",
     "failed": "A job ended with an error.",
     "cancelled": "A job was cancelled.",
+    BATCH_COMPLETED: "Every job of a batch has ended.",
 }
 _GOES_ON = [str(status) for status, onward in TRANSITIONS.items() if onward]
 _SAYS: dict[str, dict[str, Any]] = {
@@ -38,6 +40,10 @@ _SAYS: dict[str, dict[str, Any]] = {
     "completed": {"required": ["payload_uri", "duration"]},
     "failed": {"required": ["error"]},
     "cancelled": {},
+    BATCH_COMPLETED: {
+        "properties": {"status": {"const": str(Status.COMPLETED)}},
+        "required": ["batch_id", "total", "counts", "duration"],
+    },
 }
 """What the data of each event says beyond what all do; :data:`FINAL_EVENT_OF` knows the status of a final one."""
 
@@ -102,13 +108,13 @@ GAP = {
 
 def _message(name: str) -> dict[str, Any]:
     return {
-        "name": f"job.{name}",
-        "title": f"job.{name}",
+        "name": type_of(name),
+        "title": type_of(name),
         "summary": SUMMARIES[name],
         "payload": {
             "allOf": [
                 {"$ref": "#/components/schemas/Event"},
-                {"properties": {"type": {"const": f"job.{name}"}, "data": _data(name)}},
+                {"properties": {"type": {"const": type_of(name)}, "data": _data(name)}},
             ]
         },
         "traits": [{"$ref": "#/components/messageTraits/cloudEvent"}],
@@ -124,11 +130,12 @@ def _data(name: str) -> dict[str, Any]:
 
 OWNER_PARAMETER = {"description": f"Whose jobs; matches {OWNER}", "examples": ["microservice-x"]}
 EVENT_PARAMETER = {"description": "What happened.", "enum": list(NAMES)}
+BATCH_PARAMETER = {"description": "The batch's id.", "examples": ["0b7d1c9e-6f0a-4c3e-8a55-1f2e3d4c5b6a"]}
 JOB_PARAMETER = {"description": "The job's id.", "examples": ["6f1c2a3e-5b1d-4c57-9f0e-2a7d8c1b4e90"]}
 
 
 def _channels() -> dict[str, Any]:
-    entry = {"x-redis": {"type": "stream", "field": "event"}}
+    entry: dict[str, Any] = {"x-redis": {"type": "stream", "field": "event"}}
     return {
         "fanout": _channel(
             "redis",
@@ -148,14 +155,21 @@ def _channels() -> dict[str, Any]:
             "http",
             "/jobs/{job_id}/events",
             "Server-Sent Events of one job; ends after the final one.",
+            OF_JOBS,
             parameters={"job_id": JOB_PARAMETER},
+        ),
+        "batchEvents": _channel(
+            "http",
+            "/batches/{batch_id}/events",
+            "Server-Sent Events of the jobs of a batch; ends when all of them have.",
+            parameters={"batch_id": BATCH_PARAMETER},
         ),
         "events": _channel("http", "/events", "Server-Sent Events of many jobs."),
     }
 
 
-def _channel(server: str, address: str, about: str, **more: Any) -> dict[str, Any]:
-    names = [*NAMES, "gap"] if server == "http" else NAMES
+def _channel(server: str, address: str, about: str, events: Sequence[str] = NAMES, **more: Any) -> dict[str, Any]:
+    names = [*events, "gap"] if server == "http" else events
     return {
         "address": address,
         "description": about,
@@ -172,6 +186,7 @@ def _operations() -> dict[str, Any]:
         "append": _sends("stream", "Append an event to the stream of all."),
         "appendForOwner": _sends("ownerStream", "Append an event to the stream of its owner."),
         "streamOfJob": _sends("jobEvents", "From the first event, or after `Last-Event-ID`.", **_get({})),
+        "streamOfBatch": _sends("batchEvents", "From the first event, or after `Last-Event-ID`.", **_get({})),
         "streamOfMany": _sends("events", "From now on, or after `Last-Event-ID`.", **_get(query)),
     }
 

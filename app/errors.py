@@ -22,6 +22,7 @@ STATUS_OF: Mapping[type[Exception], int] = MappingProxyType(
         e.UnknownJobType: 422,
         e.InvalidParameters: 422,
         e.JobNotFound: 404,
+        e.BatchNotFound: 404,
         e.WebhookNotFound: 404,
         e.InvalidTransition: 409,
         e.JobIdTaken: 409,

@@ -3,7 +3,7 @@
 from marshmallow import INCLUDE, Schema, fields, validate
 
 from app.schemas import JobErrorSchema, ProgressSchema
-from jobs.events import NAMES
+from jobs.events import NAMES, type_of
 from jobs.status import Status
 
 _STATUSES = [str(status) for status in Status]
@@ -25,6 +25,13 @@ class EventDataSchema(Schema):
     duration = fields.Float(metadata={"description": "Seconds."})
     payload_uri = fields.String(metadata={"description": "Where the result is."})
     error = fields.Nested(JobErrorSchema)
+    batch_id = fields.String(metadata={"description": "The batch of the job, or the one that has ended."})
+    total = fields.Integer(metadata={"description": "How many jobs the batch has."})
+    counts = fields.Dict(
+        keys=fields.String(validate=validate.OneOf(_STATUSES)),
+        values=fields.Integer(),
+        metadata={"description": "How many of them ended in which way."},
+    )
 
 
 class EventSchema(Schema):
@@ -36,7 +43,7 @@ class EventSchema(Schema):
     specversion = fields.String(required=True, validate=validate.Equal("1.0"))
     id = fields.String(required=True, metadata={"description": "`<job id>:<sequence>`"})
     source = fields.String(required=True, metadata={"example": "/jobs"})
-    type = fields.String(required=True, validate=validate.OneOf([f"job.{name}" for name in NAMES]))
+    type = fields.String(required=True, validate=validate.OneOf([type_of(name) for name in NAMES]))
     subject = fields.String(required=True, metadata={"description": "The job's id."})
     time = fields.AwareDateTime(required=True)
     datacontenttype = fields.String(required=True)

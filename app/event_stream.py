@@ -12,7 +12,6 @@ from app.schemas import GAP
 from jobs.entries import Entry, Page
 from jobs.entry_id import just_before, order_of
 from jobs.errors import StoreUnavailable
-from jobs.events import FINAL_EVENT_OF
 from jobs.feed import Feed
 from jobs.gap import Gap
 from jobs.listener import Interest, Listener
@@ -23,7 +22,6 @@ HEARTBEAT_EVERY = 15.0
 """Seconds of silence after which a comment is sent: proxies keep the connection, and a client that left is noticed."""
 COME_BACK_AFTER = 1_000
 """Milliseconds after which a browser connects again; up to twice as many, so that a thousand do not come at once."""
-FINAL = frozenset(FINAL_EVENT_OF.values())
 
 
 class EventStream:
@@ -106,7 +104,7 @@ class EventStream:
             if order_of(entry.id) > order_of(self._sent):
                 self._sent = entry.id
                 lines.append(_event(entry))
-                if self._interest.job_id is not None and entry.event.name in FINAL:
+                if self._interest.ends_with(entry.event):
                     self._goes_on = False
                     break
         if page is not None and self._goes_on:

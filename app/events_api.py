@@ -14,13 +14,15 @@ from app.described import described, problems
 from app.errors import InvalidRequest, answer_jobs_error
 from app.event_stream import EventStream
 from app.front_door import front_door
-from app.jobs_api import canonical
 from app.request_parser import RequestParser
 from app.schemas import EventsQuerySchema, ServerSentEventSchema
+from app.submitting import canonical, canonical_batch
+from jobs.batch import Batch
 from jobs.entries import Page
 from jobs.entry_id import HIGHEST_SEQUENCE, order_of
 from jobs.errors import StoreUnavailable
 from jobs.listener import Interest
+from jobs.record import Record
 
 blp = Blueprint("events", __name__, description="Events as they happen (Server-Sent Events).")
 blp.ARGUMENTS_PARSER = RequestParser()
@@ -34,7 +36,7 @@ SEND_BUFFER = 65_536
 """Bytes that the kernel keeps for a client that does not read; by itself it would take megabytes for each."""
 
 
-@blp.route("/jobs/<job_id>/events")
+@blp.route("/jobs/<job_id:job_id>/events")
 @described(
     blp.response(200, **STREAM, description="`id` the stream id, `event` created, updated, progress, completed …"),
     blp.alt_response(204, description="Nothing came after `Last-Event-ID`, nor will: a browser stops asking."),
@@ -42,17 +44,20 @@ SEND_BUFFER = 65_536
 )
 def of_job(job_id: str) -> Response:
     """The events of one job, from its first or from `Last-Event-ID`; ends after the final one."""
-    door, last = front_door(), _last_event_id()
-    record = door.store.get(canonical(job_id))
-    interest = Interest(job_id=record.id, owner=record.owner)
-    began = f"{record.created_at // 1000 - 1}-0"  # no event of the job is older
-    after = began if last is None or order_of(last) < order_of(began) else last
-    if not record.is_final or record.finished_at is None:
-        return _answer(interest, _begun(door.feed.pages(after, interest)))
-    past = list(door.feed.pages(after, interest, f"{record.finished_at // 1000 + LONG_AFTER}"))  # a job has few
-    if not any(page.entries or page.gap for page in past):
-        return answer_empty(204)
-    return _answer(interest, past, goes_on=False)
+    record = front_door().store.get(canonical(job_id))
+    return _until_the_end(Interest(job_id=record.id, owner=record.owner), record)
+
+
+@blp.route("/batches/<batch_id>/events")
+@described(
+    blp.response(200, **STREAM, description="Of all jobs of the batch; `batch.completed` is the last."),
+    blp.alt_response(204, description="Nothing came after `Last-Event-ID`, nor will: a browser stops asking."),
+    *problems(404, 422, 503),
+)
+def of_batch(batch_id: str) -> Response:
+    """The events of all jobs of a batch, from the first or from `Last-Event-ID`; ends when all of them have."""
+    batch = front_door().batches.get(canonical_batch(batch_id))
+    return _until_the_end(Interest(batch_id=batch.id, owner=batch.owner), batch)
 
 
 @blp.route("/events")
@@ -65,6 +70,18 @@ def of_many(query: dict[str, Any]) -> Response:
     """The events of many jobs, from now on or from `Last-Event-ID`."""
     interest, last = Interest(owner=query.get("owner"), job_type=query.get("type")), _last_event_id()
     return _answer(interest, None if last is None else _begun(front_door().feed.pages(last, interest)))
+
+
+def _until_the_end(interest: Interest, of: Record | Batch) -> Response:
+    last, feed = _last_event_id(), front_door().feed
+    began = f"{of.created_at // 1000 - 1}-0"  # no event of it is older
+    after = began if last is None or order_of(last) < order_of(began) else last
+    if not of.is_final or of.finished_at is None:
+        return _answer(interest, _begun(feed.pages(after, interest)))
+    past = list(feed.pages(after, interest, f"{of.finished_at // 1000 + LONG_AFTER}"))  # there are few
+    if not any(page.entries or page.gap for page in past):
+        return answer_empty(204)
+    return _answer(interest, past, goes_on=False)
 
 
 @blp.errorhandler(StoreUnavailable)

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
+from werkzeug.routing import BaseConverter
 
 from app import (
     asyncapi,
+    batches_api,
     errors,
     events_api,
     health_api,
@@ -34,14 +36,31 @@ class JobsFlask(Flask):
         return func
 
 
+class JobIdConverter(BaseConverter):
+    """Any text in place of a job's id but the one name beside them, ``/jobs/batch``, which has methods of its own."""
+
+    regex = "(?!batch$)[^/]+"
+    part_isolating = True
+
+
 def create_app(settings: Settings) -> Flask:
     """The WSGI application of one web process. It connects to nothing until its first request."""
     app = JobsFlask("app", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=settings.max_body, TRAP_HTTP_EXCEPTIONS=False)
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.converters["job_id"] = JobIdConverter
     app.extensions["front_door"] = FrontDoor(settings)
     api = openapi.create_api(app)
-    for module in (jobs_api, events_api, subscriptions_api, webhooks_api, job_types_api, seed_api, health_api):
+    for module in (
+        jobs_api,
+        batches_api,
+        events_api,
+        subscriptions_api,
+        webhooks_api,
+        job_types_api,
+        seed_api,
+        health_api,
+    ):
         api.register_blueprint(module.blp)
     for documents in (openapi, asyncapi):
         app.register_blueprint(documents.blp)

@@ -10,6 +10,7 @@ from app.parameters import ParameterRules
 from app.pressure import Pressure
 from app.written import Written
 from jobs.backend import JobBackend
+from jobs.batch import Batches
 from jobs.celery_app import JobsCelery, create_celery
 from jobs.durations import NOTHING_KNOWN, Durations
 from jobs.errors import StoreUnavailable
@@ -33,6 +34,7 @@ class FrontDoor:
         self.backend: JobBackend = self.celery.backend
         self.queue = self.backend.queue
         self.store: JobStore = self.backend.store
+        self.batches = Batches(self.store, settings)
         self.types = JobTypes(self.store)
         self.pressure = Pressure(self.store)
         self.feed = Feed(self.store, settings.stream_length)

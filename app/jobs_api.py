@@ -1,7 +1,6 @@
 """``/jobs``: submit, wait, poll, list, cancel, delete."""
 
 import json
-import re
 from typing import Any
 
 from flask import Response, request
@@ -9,22 +8,20 @@ from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from app.answers import answer_empty, answer_json, answer_poll, answer_submit, base_url
-from app.callbacks import CALLBACKS, callback_of
+from app.callbacks import CALLBACKS
 from app.cursor import from_cursor, next_link
 from app.described import PROBLEM, described, problems
 from app.documents import job_list
 from app.errors import InvalidRequest, JobHasNoResult
-from app.front_door import FrontDoor, front_door
-from app.parameters import as_json
-from app.prefer import Prefer, WaitChoice, choose_wait, parse_prefer, preference_applied
+from app.front_door import front_door
+from app.prefer import preference_applied
 from app.request_parser import RequestParser, require_json_accepted
-from app.schemas import UUID, CancelSchema, JobSchema, ListQuerySchema, SubmitSchema, WaitQuerySchema
+from app.schemas import CancelSchema, JobSchema, ListQuerySchema, SubmitSchema, WaitQuerySchema
+from app.submitting import canonical, choose, submission
 from app.waiting import submit_and_wait, wait
-from jobs.errors import JobNotFound
 from jobs.listing import Selection, page
 from jobs.record import Record
 from jobs.status import Status
-from jobs.submission import Submission, new_traceparent
 
 blp = Blueprint("jobs", __name__, url_prefix="/jobs", description="Jobs: submit, wait, poll, list, cancel, delete.")
 blp.ARGUMENTS_PARSER = RequestParser()
@@ -88,7 +85,7 @@ class Jobs(MethodView):
         return response
 
 
-@blp.route("/<job_id>")
+@blp.route("/<job_id:job_id>")
 class OneJob(MethodView):
     """One job."""
 
@@ -119,7 +116,7 @@ class OneJob(MethodView):
         return answer_empty(204)
 
 
-@blp.route("/<job_id>/result")
+@blp.route("/<job_id:job_id>/result")
 @blp.arguments(WaitQuerySchema(), location="query")
 @described(
     blp.response(200, description="The bare result."),
@@ -142,7 +139,7 @@ def get_result(query: dict[str, Any], job_id: str) -> Response:
     return answer_poll(door, record, preference_applied(prefer, choice, False))
 
 
-@blp.route("/<job_id>/cancel", methods=["POST"])
+@blp.route("/<job_id:job_id>/cancel", methods=["POST"])
 @blp.arguments(CancelSchema(), required=False)
 @described(
     blp.response(200, JobSchema),
@@ -156,7 +153,7 @@ def cancel(body: dict[str, Any], job_id: str) -> Response:
     return answer_poll(door, door.store.get(canonical(job_id)), None)
 
 
-@blp.route("/<job_id>/retry", methods=["POST"])
+@blp.route("/<job_id:job_id>/retry", methods=["POST"])
 @described(
     blp.response(202, JobSchema, headers={**LOCATION, **RETRY_AFTER}, description="It is New again."),
     blp.alt_response(409, description="It is neither Failed nor Cancelled.", **PROBLEM),
@@ -166,76 +163,15 @@ def retry(job_id: str) -> Response:
     """Run a Failed or Cancelled job again, with as many attempts as a new one has."""
     door = front_door()
     record = door.store.get(canonical(job_id))
-    door.backend.recovery.retry(record, door.types.max_attempts(record.type))
-    return answer_submit(door, door.store.get(record.id), None, minimal=False)
-
-
-def _whole_millisecond(at: int | None) -> int | None:
-    """A time up to which jobs are listed includes all of its millisecond, for that is how we show times."""
-    return at if at is None or at % 1000 else at + 999
-
-
-def canonical(job_id: str) -> str:
-    """A job id as we write it.
-
-    Raises:
-        JobNotFound: it is no UUID, so no job has it.
-    """
-    if not re.fullmatch(UUID, job_id, re.ASCII):
-        raise JobNotFound(job_id[:40])
-    return job_id.lower()
-
-
-def choose(door: FrontDoor, asked: float | None) -> tuple[Prefer, WaitChoice]:
-    """What the request prefers, and how long it waits.
-
-    Raises:
-        InvalidRequest: ``Prefer: wait`` is no number of seconds.
-    """
-    prefer = parse_prefer(request.headers.getlist("Prefer"))
-    try:
-        return prefer, choose_wait(asked, prefer, door.settings.default_wait, door.settings.max_wait)
-    except ValueError as error:
-        raise InvalidRequest([("Prefer", str(error))]) from error
-
-
-def submission(door: FrontDoor, body: dict[str, Any]) -> Submission:
-    """The checked submit.
-
-    Raises:
-        UnknownJobType, InvalidParameters, InvalidRequest, StoreUnavailable.
-    """
-    info = door.types.get(body["type"])
-    door.rules.check(info, body["parameters"])
-    chosen = body.get("id")
-    return Submission(
-        type=info.name,
-        owner=body["owner"],
-        parameters_json=as_json(body["parameters"]),
-        queue=info.queue,
-        max_attempts=info.max_attempts,
-        priority=body.get("priority", 5),
-        delay=body.get("delay", 0.0),
-        tags=body.get("tags", {}),
-        traceparent=_traceparent(),
-        chosen_id=chosen.lower() if chosen else None,
-        idempotency_key=_idempotency_key(),
-        callback=callback_of(door, body["callback"], "/callback") if "callback" in body else None,
-    )
-
-
-def _idempotency_key() -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not re.fullmatch(r"[!-~]{1,255}", key, re.ASCII):
-        raise InvalidRequest([("Idempotency-Key", "Must be 1 to 255 visible ASCII characters.")])
-    return key
-
-
-def _traceparent() -> str:
-    given = request.headers.get("traceparent", "")
-    return given if re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", given, re.ASCII) else new_traceparent()
+    new = door.backend.recovery.retry(record, door.types.max_attempts(record.type))
+    return answer_submit(door, new, None, minimal=False)
 
 
 def _why(record: Record) -> str:
     message = json.loads(record.error_json or "{}").get("message", "")
     return f"Job {record.id} failed: {message}"
+
+
+def _whole_millisecond(at: int | None) -> int | None:
+    """A time up to which jobs are listed includes all of its millisecond, for that is how we show times."""
+    return at if at is None or at % 1000 else at + 999

@@ -50,7 +50,7 @@ def create_api(app: Flask) -> Api:
 
 @blp.get("/openapi.json")
 def openapi() -> Response:
-    """The document, with one example of a submit for each announced type."""
+    """The document, with the parameters of each announced type."""
     try:
         types = front_door().types.living()
     except StoreUnavailable:
@@ -66,10 +66,11 @@ def described(spec: dict[str, Any], types: list[JobTypeInfo]) -> dict[str, Any]:
     data = spec["components"]["schemas"]["ServerSentEvent"]["properties"]["data"]
     data.update(contentMediaType="application/json", contentSchema={"anyOf": told})  # apispec leaves both out
     if types:
-        submit = spec["components"]["schemas"]["Submit"]
-        submit["properties"]["type"]["enum"] = [info.name for info in types]
-        submit["oneOf"] = [
-            {"title": info.name, "properties": {"type": {"const": info.name}, "parameters": info.parameters}}
-            for info in types
-        ]
+        for name in ("Submit", "Work"):
+            job = spec["components"]["schemas"][name]
+            job["properties"]["type"]["enum"] = [info.name for info in types]
+            job["oneOf"] = [
+                {"title": info.name, "properties": {"type": {"const": info.name}, "parameters": info.parameters}}
+                for info in types
+            ]
     return spec

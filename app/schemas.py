@@ -6,7 +6,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from app.prefer import parse_wait_text
 from jobs.callback import LONGEST_URL, USUAL_EVENTS, CallbackUrl
-from jobs.events import NAMES
+from jobs.events import NAMES, OF_JOBS
 from jobs.status import Status
 from jobs.webhooks import ACTIVE, DISABLED
 
@@ -89,24 +89,18 @@ class CallbackSchema(Schema):
 
     url = CallbackAddress()
     events = fields.List(
-        fields.String(validate=validate.OneOf(NAMES)),
+        fields.String(validate=validate.OneOf(OF_JOBS)),
         load_default=list(USUAL_EVENTS),
-        validate=validate.Length(1, len(NAMES)),
+        validate=validate.Length(1, len(OF_JOBS)),
         metadata={"description": "Which events; how the job ended, unless it says."},
     )
 
 
-class SubmitSchema(Schema):
-    """A submit: which type of job, for whom, with what."""
+class WorkSchema(Schema):
+    """A job: which type of it, with what."""
 
     type = fields.String(required=True, validate=validate.Length(1, 100), metadata={"example": "demo.random_delay"})
-    owner = fields.String(load_default="anonymous", validate=OWNER_RULE)
     parameters = fields.Dict(load_default=dict, metadata={"description": "Fit the type's schema: GET /job-types."})
-    wait = Seconds(metadata={"description": "Seconds to wait for the end, fractions too; clamped.", "minimum": 0})
-    id = fields.String(
-        validate=pattern(UUID, "a UUID"),
-        metadata={"format": "uuid", "description": "An id of your own makes the submit repeatable."},
-    )
     delay = Seconds(
         load_default=0.0,
         validate=validate.Range(max=LONGEST_DELAY),
@@ -123,6 +117,21 @@ class SubmitSchema(Schema):
         metadata={"maxProperties": MOST_TAGS},
     )
     callback = fields.Nested(CallbackSchema)
+
+
+class AskedSchema(Schema):
+    """What is said of a job, or of a batch, as a whole: for whom, how long to wait, under which id."""
+
+    owner = fields.String(load_default="anonymous", validate=OWNER_RULE)
+    wait = Seconds(metadata={"description": "Seconds to wait for the end, fractions too; clamped.", "minimum": 0})
+    id = fields.String(
+        validate=pattern(UUID, "a UUID"),
+        metadata={"format": "uuid", "description": "An id of your own makes the submit repeatable."},
+    )
+
+
+class SubmitSchema(WorkSchema, AskedSchema):
+    """A submit: which type of job, for whom, with what."""
 
 
 class SeedStartSchema(Schema):
@@ -274,6 +283,12 @@ class AddWebhookSchema(CallbackSchema):
     """Who is told of the events of many jobs."""
 
     owner = fields.String(validate=OWNER_RULE, metadata={"description": "Whose jobs; everybody's, unless it says."})
+    events = fields.List(
+        fields.String(validate=validate.OneOf(NAMES)),
+        load_default=list(USUAL_EVENTS),
+        validate=validate.Length(1, len(NAMES)),
+        metadata={"description": "Which events; how each job ended, unless it says."},
+    )
 
 
 class WebhookSchema(Schema):

@@ -10,9 +10,10 @@ from app.answers import answer_json, base_url
 from app.described import described, problems
 from app.documents import seed_document
 from app.front_door import FrontDoor, front_door
-from app.jobs_api import RETRY_AFTER, canonical, submission
+from app.jobs_api import RETRY_AFTER
 from app.request_parser import RequestParser, require_json_accepted
 from app.schemas import SeedGetQuerySchema, SeedJobSchema, SeedStartSchema, SeedStartWithTimeoutSchema
+from app.submitting import canonical, submission
 from app.waiting import submit_and_wait
 
 blp = Blueprint("seed", __name__, url_prefix="/Jobs", description="The endpoints of the original project.")

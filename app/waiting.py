@@ -8,6 +8,7 @@ from kombu.exceptions import OperationalError
 
 from app.front_door import FrontDoor
 from jobs.backend import NotEnded
+from jobs.batch import Batch, BatchSubmission
 from jobs.errors import QueueFull, StoreUnavailable
 from jobs.keys import KEYS
 from jobs.record import Record
@@ -28,8 +29,9 @@ def submit_and_wait(door: FrontDoor, job: Submission, seconds: float) -> tuple[R
     try:
         if seconds <= 0 or door.is_full:
             accepted = door.store.submit(job, message)
-            _hand_over(door, job, accepted)
             record = accepted.record
+            if record is not None:
+                _hand_over(door, job)
         else:
             accepted, record = _submit_and_block(door, job, message, until)
     except QueueFull as full:
@@ -46,17 +48,52 @@ def _submit_and_block(door: FrontDoor, job: Submission, message: str, until: flo
     door.backend.expect(result)
     try:
         accepted = door.store.submit(job, message, reply_to)
-        _hand_over(door, job, accepted)
         if accepted.record is None:
             return accepted, None
+        _hand_over(door, job)
         return accepted, _block(result, until - time.monotonic()) or accepted.record
     finally:
         door.backend.remove_pending_result(result)
 
 
-def _hand_over(door: FrontDoor, job: Submission, accepted: Accepted) -> None:
+def submit_batch_and_wait(door: FrontDoor, batch: BatchSubmission, seconds: float) -> tuple[Batch, bool]:
+    """Submit the batch and wait at most ``seconds`` for its end; also whether an earlier equal submit had made it.
+
+    Raises:
+        JobIdTaken, IdempotencyKeyReused, QueueFull, StoreUnavailable: nothing was stored.
+    """
+    until = time.monotonic() + seconds
+    door.pressure.check()
+    messages = [door.queue.message(job) for job in batch.jobs]
+    try:
+        batch_id, is_new = door.batches.submit(batch, messages)
+    except QueueFull as full:
+        raise door.pressure.full(full.waiting, door.settings.max_queue) from full
+    if is_new:
+        for job in batch.jobs:
+            _hand_over(door, job)
+    return wait_for_batch(door, batch_id, until - time.monotonic()), not is_new
+
+
+def wait_for_batch(door: FrontDoor, batch_id: str, seconds: float) -> Batch:
+    """The batch once it has ended, or as it stands after ``seconds``.
+
+    Raises:
+        BatchNotFound, StoreUnavailable.
+    """
+    batch = door.batches.get(batch_id)
+    if batch.is_final or seconds <= 0 or door.is_full:
+        return batch
+    try:
+        _block(door.celery.AsyncResult(batch_id), seconds)
+        return door.batches.get(batch_id)
+    except StoreUnavailable:
+        return batch
+
+
+def _hand_over(door: FrontDoor, job: Submission) -> None:
     """Give a new job's message to a broker that is another server; if that fails, a reconciler does it in a while."""
-    if not door.queue.is_outside or accepted.record is None or job.delay > 0:
+    if not door.queue.is_outside or job.delay > 0:
         return
     try:
         door.queue.publish(job)

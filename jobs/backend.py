@@ -268,7 +268,7 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
     def _read(self, job_id: str) -> Record | None:
         """Whatever goes wrong with reading means "not ended yet"."""
         try:
-            return self.store.get(job_id)
+            return self.store.look(job_id)
         except (JobNotFound, StoreUnavailable):
             return None
 

@@ -8,6 +8,7 @@
     │   ├── UnknownJobType           no worker announced that type
     │   └── InvalidParameters        the parameters break the type's schema
     ├── JobNotFound                  no such job, or it has been purged
+    ├── BatchNotFound                no such batch, or its retention is over
     ├── WebhookNotFound              no such webhook
     ├── Conflict
     │   ├── InvalidTransition        the job's status does not allow the move
@@ -70,6 +71,13 @@ class JobNotFound(JobsError):
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
         super().__init__("There is no job with this id: it was never submitted here, or has been purged.")
+
+
+class BatchNotFound(JobsError):
+    """No batch has this id: it never existed, or its retention is over."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"There is no batch {batch_id}.")
 
 
 class WebhookNotFound(JobsError):

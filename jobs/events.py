@@ -9,17 +9,28 @@ import orjson
 
 from jobs.status import Status
 
-NAMES = ("created", "updated", "progress", "completed", "failed", "cancelled")
-"""The events of a job's life; a CloudEvents ``type`` is ``job.`` and one of these."""
+OF_JOBS = ("created", "updated", "progress", "completed", "failed", "cancelled")
+"""The events of a job's life; the CloudEvents ``type`` is ``job.`` and one of these."""
+BATCH_COMPLETED = "batch.completed"
+"""Every job of a batch has ended; the whole ``type``."""
+NAMES = (*OF_JOBS, BATCH_COMPLETED)
 
 FINAL_EVENT_OF: Mapping[Status, str] = MappingProxyType(
     {Status.COMPLETED: "completed", Status.FAILED: "failed", Status.CANCELLED: "cancelled"}
 )
 
 
+def type_of(name: str) -> str:
+    """The CloudEvents ``type`` of one of :data:`NAMES`."""
+    return name if name == BATCH_COMPLETED else f"job.{name}"
+
+
+_NAME_OF = {type_of(name): name for name in NAMES}
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of one job, as a subscriber's handler receives it."""
+    """One change of one job, or the end of a batch, as a subscriber's handler receives it."""
 
     id: str
     """``<job id>:<sequence>``: the same event always has the same id."""
@@ -30,7 +41,10 @@ class Event:
     sequence: int
     """Counts the events of one job from 1, without a gap."""
     data: Mapping[str, Any]
-    """job_id, job_type, owner, status, old_status, attempt, and progress, duration, payload_uri, error if any."""
+    """job_id, job_type, owner, status, old_status, attempt, and progress, duration, payload_uri, error if any.
+
+    The job of a batch has a batch_id too; ``batch.completed`` has total and counts, and the batch's id as job_id.
+    """
     entry_id: str | None = field(default=None, compare=False)
     """Where it stands in the stream, for a durable subscriber; None in live mode."""
     text: str = field(default="", repr=False, compare=False)
@@ -39,6 +53,12 @@ class Event:
     @property
     def job_id(self) -> str:
         return str(self.data["job_id"])
+
+    @property
+    def batch_id(self) -> str | None:
+        """The batch of the job, or the batch that has ended."""
+        found = self.data.get("batch_id")
+        return None if found is None else str(found)
 
     @property
     def job_type(self) -> str:
@@ -60,8 +80,8 @@ class Event:
         except ValueError as error:
             raise ValueError(f"not JSON: {error}") from error
         try:
-            name = event["type"].removeprefix("job.")
-            if event["specversion"] != "1.0" or name not in NAMES:
+            name = _NAME_OF.get(event["type"], "")
+            if event["specversion"] != "1.0" or not name:
                 raise ValueError(f"type {event['type']!r} in specversion {event['specversion']!r}"[:200])
             whole = text if isinstance(text, str) else text.decode()
             members = (event["id"], name, event["time"], event["owner"], event["sequence"], event["data"])

@@ -87,7 +87,7 @@ class Feed:
         """
         key = KEYS.stream if interest.owner is None else KEYS.stream_of(interest.owner)
         while True:
-            found = page(self._reader.client, key, after, until, about=interest.job_id or "")
+            found = page(self._reader.client, key, after, until, about=interest.about)
             wanted = [entry for entry in found.entries if interest.covers(entry.event)]
             yield Page(wanted, found.gap, found.last, found.is_full)
             if not found.is_full:

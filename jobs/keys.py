@@ -18,6 +18,9 @@ class Keys:
     key                                        type      what, and how long it is kept
     =========================================  ========  ==================================================
     ``jobs:job:<id>``                          hash      the record; ``JOBS_RETENTION`` after the final status
+    ``jobs:job:<batch id>``                    hash      the record of a batch: how many of its jobs are in which
+                                                         status; ``JOBS_RETENTION`` after the last has ended
+    ``jobs:job:<batch id>:jobs``               list      the ids of its jobs; the same
     ``jobs:index``                             zset      all ids by creation time (microseconds)
     ``jobs:index:owner:<owner>``               zset      the same, of one owner
     ``jobs:index:status:<status>``             zset      the same, of one status; moved by each transition
@@ -82,6 +85,9 @@ class Keys:
 
     def record(self, job_id: str) -> str:
         return f"jobs:job:{job_id}"
+
+    def jobs_of(self, batch_id: str) -> str:
+        return f"{self.record(batch_id)}:jobs"
 
     def index_of_owner(self, owner: str) -> str:
         return f"jobs:index:owner:{owner}"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jobs.entries import Entry
-from jobs.events import Event
+from jobs.events import BATCH_COMPLETED, FINAL_EVENT_OF, Event
 
 MOST_BEHIND = 1_000
 """Events that wait for a slow listener; with more it is cut off, and comes back with the last id it has seen."""
@@ -16,29 +16,43 @@ TAKEN_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """Which events: of one job, of one owner, of one type of jobs; what is not named does not matter."""
+    """Which events: of one job, one batch, one owner, one type of jobs; what is not named does not matter."""
 
     job_id: str | None = None
+    batch_id: str | None = None
     owner: str | None = None
     job_type: str | None = None
 
     def covers(self, event: Event) -> bool:
         return (
             (self.job_id is None or event.job_id == self.job_id)
+            and (self.batch_id is None or event.batch_id == self.batch_id)
             and (self.owner is None or event.owner == self.owner)
             and (self.job_type is None or event.job_type == self.job_type)
         )
 
     @property
+    def about(self) -> str:
+        """A text that every event holds that it covers; '' where there is none such."""
+        return self.job_id or self.batch_id or ""
+
+    def ends_with(self, event: Event) -> bool:
+        """Whether nothing that it covers comes after this one: the end of the job, or of the batch."""
+        if self.job_id is not None:
+            return event.name in FINAL_EVENT_OF.values()
+        return self.batch_id is not None and event.name == BATCH_COMPLETED
+
+    @property
     def shelf(self) -> tuple[str, str]:
         """The most selective thing that is named: see :func:`shelves`."""
-        named = (("job", self.job_id), ("owner", self.owner), ("type", self.job_type))
+        named = (("job", self.job_id), ("batch", self.batch_id), ("owner", self.owner), ("type", self.job_type))
         return next(((kind, value) for kind, value in named if value is not None), ("all", ""))
 
 
 def shelves(event: Event) -> tuple[tuple[str, str], ...]:
     """Every shelf on which a listener can be that wants ``event``: the others need not be asked."""
-    return ("job", event.job_id), ("owner", event.owner), ("type", event.job_type), ("all", "")
+    named = ("job", event.job_id), ("owner", event.owner), ("type", event.job_type), ("all", "")
+    return named if event.batch_id is None else (("batch", event.batch_id), *named)
 
 
 class Listener:

@@ -10,7 +10,7 @@ from jobs.availability import available
 from jobs.durations import Durations
 from jobs.errors import JobNotFound, StoreRefused
 from jobs.keys import KEYS
-from jobs.record import Record
+from jobs.record import BATCH, Record
 from jobs.redis_client import Line
 from jobs.scripts import Scripts
 from jobs.settings import Settings
@@ -37,8 +37,19 @@ class JobReader:
         Raises:
             JobNotFound.
         """
+        record = self.look(job_id)
+        if record.type == BATCH:
+            raise JobNotFound(job_id)
+        return record
+
+    def look(self, any_id: str) -> Record:
+        """The record of that id, a job's or a batch's: what is waited for.
+
+        Raises:
+            JobNotFound.
+        """
         with available():
-            return self._record(job_id, self.client.hgetall(KEYS.record(job_id)))
+            return self._record(any_id, self.client.hgetall(KEYS.record(any_id)))
 
     def watch(self, job_id: str, reply_to: str) -> Record:
         """The job as it stands; if it is not final, ``reply_to`` is told when it ends.

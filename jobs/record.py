@@ -1,10 +1,13 @@
 """The record of a job, as it is kept in Redis and read by everybody."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from jobs.status import Status
+
+BATCH = "jobs.batch"
+"""The type of a record that is no job's, but a batch's: see :mod:`jobs.batch`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,23 @@ class Record:
         if self.started_at is None or self.finished_at is None:
             return None
         return (self.finished_at - self.started_at) / 1e6
+
+    def as_new(self, max_attempts: int) -> "Record":
+        """What it becomes when it is to run again at once: the next version of it, and nothing of its last attempt."""
+        return replace(
+            self,
+            status=Status.NEW,
+            max_attempts=max_attempts,
+            sequence=self.sequence + 1,
+            holder="",
+            result_json=None,
+            error_json=None,
+            progress_json=None,
+            run_at=None,
+            started_at=None,
+            finished_at=None,
+            expires_at=None,
+        )
 
     @classmethod
     def from_redis(cls, job_id: str, fields: Mapping[str, str], retention: float) -> "Record":

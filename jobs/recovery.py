@@ -33,18 +33,15 @@ class Recovery:
 
     # --- one job
 
-    def retry(self, record: Record, max_attempts: int) -> None:
-        """Run a Failed or Cancelled job again, because a person asks for it.
+    def retry(self, record: Record, max_attempts: int) -> Record:
+        """Run a Failed or Cancelled job again, because a person asks for it; the job as it stands right after.
 
         Raises:
             JobNotFound, InvalidTransition.
         """
-        self._store.requeue(
-            record,
-            self._queue.message(record),
-            sources=RERUN_FROM,
-            max_attempts=record.attempt + max_attempts,
-        )
+        most = record.attempt + max_attempts
+        self._store.requeue(record, self._queue.message(record), sources=RERUN_FROM, max_attempts=most)
+        return record.as_new(most)
 
     def attempt_lost(self, job_id: str, holder: str, error_json: str = WORKER_LOST) -> None:
         """The process ``holder`` has died: what it ran goes back to the queue, or is Failed after its last attempt."""

@@ -10,7 +10,7 @@ from typing import Any
 from redis.exceptions import BusyLoadingError, ConnectionError, NoScriptError
 
 NAMES = (
-    *("submit", "claim", "progress", "finish", "requeue", "watch", "delete"),
+    *("submit", "submit_batch", "claim", "progress", "finish", "requeue", "watch", "delete"),
     *("list", "announce"),
     *("renew", "survey", "enqueue", "sweep"),
     *("set_aside", "put_back", "free"),
@@ -20,7 +20,9 @@ NAMES = (
     "span",
 )
 SHARED = {
-    "submit": ("undo",),
+    "submit": ("accept", "undo"),
+    "submit_batch": ("accept",),
+    **dict.fromkeys(("claim", "finish", "requeue"), ("in_batch",)),
     "next": ("subscription", "holding"),
     **dict.fromkeys(("join", "beat", "leave"), ("subscription", "taking_over")),
     **dict.fromkeys(("attempt", "bury", "drop"), ("subscription",)),
@@ -71,7 +73,7 @@ class Scripts:
 
 def _flags(name: str) -> str:
     """A Redis that is full takes no new job and no new webhook, and still lets what it has end."""
-    return "#!lua\n" if name in {"submit", "add_webhook"} else "#!lua flags=allow-oom\n"
+    return "#!lua\n" if name in {"submit", "submit_batch", "add_webhook"} else "#!lua flags=allow-oom\n"
 
 
 def _shared(name: str) -> str:

@@ -18,7 +18,7 @@ from jobs.errors import (
 from jobs.events import FINAL_EVENT_OF
 from jobs.keys import KEYS
 from jobs.reader import JobReader
-from jobs.record import Record
+from jobs.record import BATCH, Record
 from jobs.status import FINAL, Status, sources_of
 from jobs.submission import Accepted, Submission
 from jobs.transport import queue_key
@@ -319,7 +319,7 @@ class JobStore(JobReader):
             owner, job_type, queue, priority = self.client.hmget(
                 KEYS.record(job_id), "owner", "type", "queue", "priority"
             )
-        if owner is None or job_type is None:
+        if owner is None or job_type in (None, BATCH):
             raise JobNotFound(job_id)
         if queue is None or not str(priority).isdecimal():
             raise StoreRefused(f"the record of job {job_id} has no place in a queue")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from secrets import token_hex
+from typing import Any
 from uuid import uuid4
 
 from jobs.callback import Callback
@@ -83,12 +84,17 @@ class Submission:
         """The same for two submits that ask for the same thing, however long they are willing to wait."""
         if self.chosen_id is None and self.idempotency_key is None:
             return NO_FINGERPRINT
-        asked = [self.type, self.owner, json.loads(self.parameters_json), self.priority, self.delay, dict(self.tags)]
+        asked = list(self.asked)
         if self.idempotency_key is not None:
-            asked.append(self.chosen_id)
-        if self.callback is not None:
-            asked.append([self.callback.text])
+            asked.insert(6, self.chosen_id)
         return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
+
+    @property
+    def asked(self) -> Iterator[Any]:
+        """What it asks for, whoever asks, and as often as it is asked."""
+        yield from (self.type, self.owner, json.loads(self.parameters_json), self.priority, self.delay, dict(self.tags))
+        if self.callback is not None:
+            yield [self.callback.text]
 
 
 @dataclass(frozen=True, slots=True)

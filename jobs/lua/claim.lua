@@ -7,7 +7,7 @@
 -- Publishes `updated`.
 local id = ARGV[1]
 local job = redis.call('HMGET', KEYS[1], 'status', 'attempt', 'type', 'owner', 'traceparent', 'parameters',
-  'max_attempts', 'created_at', 'sequence', 'run_at', 'nonce')
+  'max_attempts', 'created_at', 'sequence', 'run_at', 'nonce', 'batch')
 local status, type, owner, created_at, run_at = job[1], job[3], job[4], job[8], job[10]
 if not status then return {-1} end
 if status == 'InProgress' and ARGV[7] ~= '' and ARGV[7] == job[11] then
@@ -24,7 +24,8 @@ redis.call('ZREM', KEYS[2], id)
 redis.call('ZADD', KEYS[3], created_at, id)
 redis.call('ZREM', KEYS[6], id)
 if ARGV[6] ~= '0' then redis.call('ZADD', KEYS[7], whole(now + ARGV[6]), id) end
-emit({stream = KEYS[4], owner_stream = KEYS[5], channel = ARGV[2], limits = ARGV[3], now = now, id = id, type = type,
-  owner = owner, status = 'InProgress', attempt = attempt, sequence = sequence, traceparent = job[5]}, 'updated',
-  status, '')
+local told = {stream = KEYS[4], owner_stream = KEYS[5], channel = ARGV[2], limits = ARGV[3], now = now, id = id, type = type,
+  owner = owner, status = 'InProgress', attempt = attempt, sequence = sequence, traceparent = job[5], batch = job[12]}
+emit(told, 'updated', status, '')
+move_in_batch(told, status, 'InProgress')
 return {1, attempt, job[6], type, owner, tonumber(job[7])}

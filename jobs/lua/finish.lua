@@ -9,7 +9,7 @@
 -- Publishes `completed`, `failed` or `cancelled`, and [id, [field, value, ...]] on each reply channel.
 local id, final, attempt, holder, field, keep = ARGV[1], ARGV[4], ARGV[6], ARGV[7], ARGV[9], tonumber(ARGV[12])
 local job = redis.call('HMGET', KEYS[1], 'status', 'attempt', 'type', 'owner', 'traceparent', 'created_at',
-  'started_at', 'reply_to', 'sequence', 'holder', 'tags')
+  'started_at', 'reply_to', 'sequence', 'holder', 'tags', 'batch')
 local status = job[1]
 if not status then return {-1} end
 local stale = (attempt ~= '' and attempt ~= job[2]) or (holder ~= '' and holder ~= job[10])
@@ -47,12 +47,14 @@ if job[7] then
     redis.call('HINCRBY', KEYS[7], math.max(0, math.ceil(math.log(seconds * 1000) / math.log(1.05))), 1)
   end
 end
-emit({stream = KEYS[5], owner_stream = KEYS[6], channel = ARGV[2], limits = ARGV[3], now = now, id = id, type = job[3],
-  owner = job[4], status = final, attempt = job[2], sequence = sequence, traceparent = job[5]}, ARGV[8], status, data)
+local told = {stream = KEYS[5], owner_stream = KEYS[6], channel = ARGV[2], limits = ARGV[3], now = now, id = id, type = job[3],
+  owner = job[4], status = final, attempt = job[2], sequence = sequence, traceparent = job[5], batch = job[12]}
+emit(told, ARGV[8], status, data)
 redis.call('PEXPIRE', KEYS[1], whole(keep / 1000))
 redis.call('ZADD', KEYS[11], whole(now + keep), cjson.encode({id, job[4], job[3], final, job[11] or '{}'}))
 if job[8] then
-  local told = cjson.encode({id, redis.call('HGETALL', KEYS[1])})
-  for channel in string.gmatch(job[8], '%S+') do redis.call('PUBLISH', channel, told) end
+  local reply = cjson.encode({id, redis.call('HGETALL', KEYS[1])})
+  for channel in string.gmatch(job[8], '%S+') do redis.call('PUBLISH', channel, reply) end
 end
+move_in_batch(told, status, final, keep)
 return {1}

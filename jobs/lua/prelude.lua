@@ -5,10 +5,11 @@
 -- allowed(list, status)  whether `status` is one of the comma-separated statuses in `list`.
 -- emit(job, event, old_status, data)
 --     Appends an event to both streams and publishes it; the caller has written `sequence` into the record.
---     job: {stream, owner_stream, channel, limits, now, id, type, owner, status, attempt, sequence, traceparent}
+--     job: {stream, owner_stream, channel, limits, now, id, type, owner, status, attempt, sequence, traceparent, batch}
 --     limits: '<hard> <soft> <seconds>': entries a stream holds at most, whatever happens; that are kept while no
 --     living group needs more; and how long a group lives that nobody reads with. One event in a hundred trims to soft.
 --     data: text of further members of the event's data, each with its leading comma, or ''.
+--     event: what follows `job.` in its type; one with a point is the whole type.
 -- needed_from(stream, seconds)  the oldest entry that a group still needs of which a consumer was seen within `seconds`:
 --     its oldest pending one, else the last one delivered; nil when there is no such group.
 -- trim(stream, limits)          remove what is beyond the soft limit and not needed.
@@ -85,10 +86,15 @@ local function trim(stream, limits)
   end
 end
 
+local function kind_of(event)
+  return string.find(event, '.', 1, true) and event or 'job.' .. event
+end
+
 local function emit(job, event, old_status, data)
   local old = old_status and '"' .. old_status .. '"' or 'null'
+  if job.batch then data = data .. ',"batch_id":"' .. job.batch .. '"' end
   local text = table.concat({
-    '{"specversion":"1.0","id":"', job.id, ':', job.sequence, '","source":"/jobs","type":"job.', event,
+    '{"specversion":"1.0","id":"', job.id, ':', job.sequence, '","source":"/jobs","type":"', kind_of(event),
     '","subject":"', job.id, '","time":"', rfc3339(job.now), '","datacontenttype":"application/json","owner":"',
     job.owner, '","sequence":', job.sequence, ',"traceparent":"', job.traceparent, '","data":{"job_id":"', job.id,
     '","job_type":"', job.type, '","owner":"', job.owner, '","status":"', job.status, '","old_status":', old,

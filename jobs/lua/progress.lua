@@ -4,7 +4,7 @@
 -- Returns {1}; {0, status, attempt} this attempt is no longer the job's; {-1} no such job.
 -- Publishes `progress`.
 local id, attempt, progress = ARGV[1], ARGV[4], ARGV[5]
-local job = redis.call('HMGET', KEYS[1], 'status', 'attempt', 'type', 'owner', 'traceparent', 'sequence')
+local job = redis.call('HMGET', KEYS[1], 'status', 'attempt', 'type', 'owner', 'traceparent', 'sequence', 'batch')
 local status = job[1]
 if not status then return {-1} end
 if status ~= 'InProgress' or job[2] ~= attempt then
@@ -16,6 +16,6 @@ if progress == '' then return {1} end
 local sequence = job[6] + 1
 redis.call('HSET', KEYS[1], 'progress', progress, 'sequence', sequence)
 emit({stream = KEYS[2], owner_stream = KEYS[3], channel = ARGV[2], limits = ARGV[3], now = micros(), id = id,
-  type = job[3], owner = job[4], status = status, attempt = attempt, sequence = sequence, traceparent = job[5]},
-  'progress', status, ',"progress":' .. progress)
+  type = job[3], owner = job[4], status = status, attempt = attempt, sequence = sequence, traceparent = job[5],
+  batch = job[7]}, 'progress', status, ',"progress":' .. progress)
 return {1}

@@ -9,7 +9,7 @@
 -- Publishes `updated`.
 local id, holder, delay, err, most = ARGV[1], ARGV[6], tonumber(ARGV[8]), ARGV[10], tonumber(ARGV[11])
 local job = redis.call('HMGET', KEYS[1], 'status', 'attempt', 'type', 'owner', 'traceparent', 'created_at',
-  'sequence', 'holder')
+  'sequence', 'holder', 'batch')
 local status, now = job[1], micros()
 if not status then return {-1} end
 local stale = ARGV[5] ~= job[2] or (holder ~= '' and holder ~= job[8])
@@ -39,7 +39,8 @@ else
   redis.call('ZADD', KEYS[11], whole(now + ARGV[12]), id)
 end
 redis.call('ZREM', KEYS[9], id)
-emit({stream = KEYS[4], owner_stream = KEYS[5], channel = ARGV[2], limits = ARGV[3], now = now, id = id, type = job[3],
-  owner = job[4], status = 'New', attempt = job[2], sequence = sequence, traceparent = job[5]}, 'updated', status,
-  err == '' and '' or ',"error":' .. err)
+local told = {stream = KEYS[4], owner_stream = KEYS[5], channel = ARGV[2], limits = ARGV[3], now = now, id = id, type = job[3],
+  owner = job[4], status = 'New', attempt = job[2], sequence = sequence, traceparent = job[5], batch = job[9]}
+emit(told, 'updated', status, err == '' and '' or ',"error":' .. err)
+move_in_batch(told, status, 'New')
 return {1}

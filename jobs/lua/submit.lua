@@ -30,28 +30,16 @@ if most > 0 then
   if waiting >= most then return {5, waiting} end
 end
 
-local at = micros()
-local now, run_at = whole(at), delay > 0 and whole(at + delay) or ''
+local at, run_at = micros(), ''
 local stored, refusal = pcall(function()
-  redis.call('HSET', KEYS[1], 'type', ARGV[3], 'owner', owner, 'status', 'New', 'attempt', 0, 'created_at', now,
-    'sequence', 1, 'traceparent', ARGV[6], 'fingerprint', fingerprint, unpack(ARGV, 14))
-  for i = 2, 5 do redis.call('ZADD', KEYS[i], now, id) end
-  for i = 11, 10 + tags do redis.call('ZADD', KEYS[i], now, id) end
   if key then redis.call('SET', key, id .. ' ' .. fingerprint, 'PX', ttl) end
-  if delay > 0 then
-    redis.call('HSET', KEYS[1], 'run_at', run_at)
-    redis.call('ZADD', KEYS[10], run_at, id)
-  elseif message == 'outside' then
-    redis.call('ZADD', KEYS[10], whole(at + ARGV[13]), id)
-  elseif message ~= '' then
-    redis.call('LPUSH', KEYS[8], message)
-    redis.call('ZADD', KEYS[9], now, id)
-  end
-  emit({stream = KEYS[6], owner_stream = KEYS[7], channel = ARGV[4], limits = ARGV[5], now = at, id = id,
-    type = ARGV[3], owner = owner, status = 'New', attempt = 0, sequence = 1, traceparent = ARGV[6]}, 'created', nil, '')
+  run_at = accept({record = KEYS[1], indexes = {KEYS[2], KEYS[3], KEYS[4], KEYS[5], unpack(KEYS, 11, 10 + tags)},
+    stream = KEYS[6], owner_stream = KEYS[7], queue = KEYS[8], waiting = KEYS[9], scheduled = KEYS[10], id = id,
+    owner = owner, type = ARGV[3], channel = ARGV[4], limits = ARGV[5], traceparent = ARGV[6], now = at,
+    fingerprint = fingerprint, message = message, delay = delay, outside_within = ARGV[13], fields = {unpack(ARGV, 14)}})
 end)
 if not stored then
   undo(id)
   error(refusal, 0)
 end
-return {1, id, now, run_at}
+return {1, id, whole(at), run_at}

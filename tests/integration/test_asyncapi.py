@@ -16,10 +16,10 @@ from support.service import Service
 from support.streams import Streams
 
 from app.asyncapi import document as written
-from jobs.events import NAMES
+from jobs.events import NAMES, OF_JOBS, type_of
 
 OFFICIAL = Draft7Validator(official_schema())
-PLACES = ("fanout", "stream", "ownerStream", "events", "jobEvents")
+PLACES = ("fanout", "stream", "ownerStream", "events", "batchEvents", "jobEvents")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def document(service: Service) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def told(service: Service, document: dict[str, Any]) -> dict[str, list[str]]:
-    """The texts of all events of three jobs, as received on each channel of the document, by that channel's name."""
+    """The texts of all events of a batch of three jobs, as received on each channel, by its name in the document."""
     owner = f"asyncapi-{uuid4().hex[:8]}"
     address = {name: channel["address"] for name, channel in document["channels"].items()}
     streams = Streams(service.port)
@@ -38,7 +38,9 @@ def told(service: Service, document: dict[str, Any]) -> dict[str, list[str]]:
         pubsub.psubscribe(address["fanout"].format(owner=owner, event="*"))
         many = streams.open(f"{address['events']}?owner={owner}")
         streams.read(lambda: many.has_begun, within=5)
-        job_ids = _all_that_can_happen(service, owner)
+        batch_id, job_ids = _all_that_can_happen(service, owner)
+        batch = streams.open(address["batchEvents"].format(batch_id=batch_id))
+        streams.read(lambda: batch.has_ended, within=10)
         each = [streams.open(address["jobEvents"].format(job_id=job_id)) for job_id in job_ids]
         streams.read(lambda: all(stream.has_ended for stream in each), within=10)
         in_stream = [fields["event"] for _, fields in redis.xrange(address["ownerStream"].format(owner=owner))]
@@ -48,19 +50,20 @@ def told(service: Service, document: dict[str, Any]) -> dict[str, list[str]]:
             "stream": [f["event"] for _, f in redis.xrange(address["stream"]) if owner in f["event"]],
             "ownerStream": in_stream,
             "events": many.texts,
+            "batchEvents": batch.texts,
             "jobEvents": [text for stream in each for text in stream.texts],
         }
     streams.close()
     return found
 
 
-def _all_that_can_happen(service: Service, owner: str) -> list[str]:
-    done = service.submit("demo.random_delay", owner=owner, parameters={"seconds": 0.7}, wait=10)
-    failed = service.submit("demo.fail", owner=owner, wait=10)
-    cancelled = service.submit(owner=owner, delay=60)
-    job_ids = [str(answer.json()["id"]) for answer in (done, failed, cancelled)]
-    assert service.post(f"/jobs/{job_ids[-1]}/cancel").status_code == 200
-    return job_ids
+def _all_that_can_happen(service: Service, owner: str) -> tuple[str, list[str]]:
+    """To a batch and its jobs: their ids."""
+    done = {"type": "demo.random_delay", "parameters": {"seconds": 0.7}}
+    batch = service.submit_batch([done, {"type": "demo.fail"}, {"type": "demo.noop", "delay": 60}], owner=owner).json()
+    assert service.post(f"/jobs/{batch['jobs'][-1]}/cancel").status_code == 200
+    assert service.get(f"/batches/{batch['id']}?wait=10").status_code == 200
+    return batch["id"], batch["jobs"]
 
 
 def _messages(pubsub: PubSub, count: int) -> list[str]:
@@ -114,7 +117,8 @@ def test_every_event_that_is_told_fits_its_own_message_and_no_other(
     document: dict[str, Any], told: dict[str, list[str]], place: str
 ) -> None:
     assert set(document["channels"]) == set(PLACES)
-    checks = {f"job.{name}": of_message(document, name) for name in NAMES}
+    names = OF_JOBS if place == "jobEvents" else NAMES
+    checks = {type_of(name): of_message(document, name) for name in names}
     events = [json.loads(text) for text in told[place]]
     assert {event["type"] for event in events} == set(checks)
     for event in events:
@@ -128,7 +132,7 @@ def test_every_event_that_is_told_is_a_cloudevent(told: dict[str, list[str]], pl
     for text in told[place]:
         event = JSONFormat().read(CloudEvent, text)  # it checks each attribute
         data: Any = event.get_data()
-        assert event.get_type() in {f"job.{name}" for name in NAMES}
+        assert event.get_type() in {type_of(name) for name in NAMES}
         assert event.get_source() == "/jobs"
         assert event.get_subject() == data["job_id"]
         assert event.get_id() == f"{data['job_id']}:{event.get_extension('sequence')}"
@@ -136,8 +140,8 @@ def test_every_event_that_is_told_is_a_cloudevent(told: dict[str, list[str]], pl
 
 
 def test_the_same_is_told_everywhere(told: dict[str, list[str]]) -> None:
-    assert told["fanout"] == told["stream"] == told["ownerStream"] == told["events"]
-    assert sorted(told["jobEvents"]) == sorted(told["stream"])
+    assert told["fanout"] == told["stream"] == told["ownerStream"] == told["events"] == told["batchEvents"]
+    assert sorted(told["jobEvents"]) == sorted(told["stream"][:-1])
 
 
 def test_both_documents_share_the_schemas_of_an_event(service: Service, document: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from support.processes import clean_environ
 from support.receiver import SECRET
 from support.service import Service
 
-from jobs.events import NAMES
+from jobs.events import NAMES, type_of
 from jobs.keys import KEYS
 from launch.redis_server import RedisServer
 
@@ -47,15 +47,15 @@ def test_the_document_names_callbacks_and_webhooks_with_the_event_s_own_schema(s
 def test_every_event_fits_the_schema_of_the_document(service: Service, redis: Redis) -> None:
     document = service.get("/openapi.json").json()
     owner = f"openapi-{uuid4().hex[:8]}"
-    service.submit("demo.random_delay", owner=owner, parameters={"seconds": 0.6}, wait=5)
-    service.submit("demo.fail", owner=owner, wait=5)
-    job_id = service.submit(owner=owner, delay=60).json()["id"]
-    service.post(f"/jobs/{job_id}/cancel")
+    slow = {"type": "demo.random_delay", "parameters": {"seconds": 0.6}}
+    batch = service.submit_batch([slow, {"type": "demo.fail"}, {"type": "demo.noop", "delay": 60}], owner=owner).json()
+    service.post(f"/jobs/{batch['jobs'][-1]}/cancel")
+    service.get(f"/batches/{batch['id']}?wait=5")
     schema = {"$ref": "#/components/schemas/Event", "components": document["components"]}
     validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
     entries: list[Any] = redis.xrange(KEYS.stream_of(owner))
     events = [json.loads(fields["event"]) for _, fields in entries]
-    assert {event["type"].removeprefix("job.") for event in events} == set(NAMES)
+    assert {event["type"] for event in events} == {type_of(name) for name in NAMES}
     for event in events:
         validator.validate(event)
         with pytest.raises(jsonschema_rs.ValidationError):

@@ -160,7 +160,7 @@ def test_a_failed_job_runs_again_when_somebody_asks(site: Service, redis: Redis)
     job_id = submit(site, "demo.fail")
     assert site.finished(job_id)["status"] == "Failed"
     answer = site.post(f"/jobs/{job_id}/retry")
-    assert (answer.status_code, answer.json()["id"]) == (202, job_id)
+    assert (answer.status_code, answer.json()["status"]) == (202, "New")
     assert answer.headers["Location"].endswith(job_id)
     done = site.finished(job_id)
     assert (done["status"], done["attempt"]) == ("Failed", 2)

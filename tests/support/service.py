@@ -77,6 +77,9 @@ class Service:
         headers = body.pop("headers", {})
         return self.post("/jobs", {"type": job_type, **body}, headers=headers)
 
+    def submit_batch(self, jobs: list[Any], headers: dict[str, str] | None = None, **body: Any) -> requests.Response:
+        return self.post("/jobs/batch", {"jobs": jobs, **body}, headers=headers or {})
+
     def finished(self, job_id: str, within: float = 10.0) -> dict[str, Any]:
         """The document of the job once it is final."""
         answer = self.get(f"/jobs/{job_id}", params={"wait": within})

@@ -1,0 +1,137 @@
+"""``/jobs/batch`` and ``/batches``: many jobs in one step, and one id to wait for, poll and follow them all."""
+
+import math
+from typing import Any
+
+import orjson
+from flask import Response, request
+from flask_smorest import Blueprint
+
+from app.answers import answer_empty, answer_json, base_url, with_preference
+from app.batch_schemas import BatchJobsQuerySchema, BatchSchema, BatchSubmitSchema
+from app.described import described, problems
+from app.documents import job_list
+from app.front_door import FrontDoor, front_door
+from app.prefer import preference_applied
+from app.request_parser import RequestParser, require_json_accepted
+from app.schemas import JobSchema, WaitQuerySchema
+from app.submitting import batch_submission, canonical_batch, choose
+from app.waiting import submit_batch_and_wait, wait_for_batch
+from jobs.batch import MOST_JOBS, Batch
+from jobs.record import rfc3339
+
+blp = Blueprint("batches", __name__, description="Batches: many jobs at once, under one id.")
+blp.ARGUMENTS_PARSER = RequestParser()
+blp.before_request(require_json_accepted)
+
+RETRY_AFTER = {"Retry-After": {"description": "Whole seconds, at least 1.", "schema": {"type": "integer"}}}
+LOCATION = {"Location": {"description": "The batch's own URL.", "schema": {"type": "string", "format": "uri"}}}
+LONGEST_PAUSE = 60
+"""Seconds; the most that a poll is put off."""
+
+
+@blp.route("/jobs/batch", methods=["POST"])
+@blp.arguments(BatchSubmitSchema())
+@described(
+    blp.response(200, BatchSchema, description="All of its jobs ended within the wait, however they did."),
+    blp.alt_response(202, schema=BatchSchema, headers={**LOCATION, **RETRY_AFTER}, description="It goes on."),
+    *problems(400, 409, 413, 415, 422, 503),
+)
+def submit(body: dict[str, Any]) -> Response:
+    """Submit up to 1,000 jobs: all of them are accepted in one step, or none. Wait for their end, if asked to."""
+    door = front_door()
+    prefer, choice = choose(door, body.get("wait"))
+    batch, replayed = submit_batch_and_wait(door, batch_submission(door, body), choice.seconds)
+    response = _answer(door, batch, jobs=door.batches.job_ids(batch.id, 0, MOST_JOBS))
+    response.headers["Content-Location" if batch.is_final else "Location"] = _url(door, batch.id)
+    if replayed and "Idempotency-Key" in request.headers:
+        response.headers["Idempotency-Replayed"] = "true"
+    return with_preference(response, preference_applied(prefer, choice, False))
+
+
+@blp.route("/batches/<batch_id>")
+@blp.arguments(WaitQuerySchema(), location="query")
+@described(
+    blp.response(200, BatchSchema, description="All of its jobs have ended."),
+    blp.alt_response(202, schema=BatchSchema, headers=RETRY_AFTER, description="It goes on."),
+    blp.alt_response(304, description="`If-None-Match` names this version."),
+    *problems(404, 422, 503),
+)
+def look(query: dict[str, Any], batch_id: str) -> Response:
+    """Look at a batch, after waiting for its end if asked to."""
+    door = front_door()
+    prefer, choice = choose(door, query.get("wait"))
+    batch = wait_for_batch(door, canonical_batch(batch_id), choice.seconds)
+    if request.if_none_match.contains_weak(_etag(batch)):
+        response = _with_etag(answer_empty(304), batch)
+        if not batch.is_final:
+            response.headers["Retry-After"] = str(_retry_after(batch))
+    else:
+        response = _answer(door, batch)
+    response.headers["Cache-Control"] = "no-cache"
+    return with_preference(response, preference_applied(prefer, choice, False))
+
+
+@blp.route("/batches/<batch_id>/jobs")
+@blp.arguments(BatchJobsQuerySchema(), location="query")
+@described(
+    blp.response(
+        200, JobSchema(many=True), description="In the order of the submit; `Link` with rel=next when there are more."
+    ),
+    *problems(404, 422, 503),
+)
+def list_jobs(query: dict[str, Any], batch_id: str) -> Response:
+    """The jobs of a batch; those that were deleted since are left out."""
+    door, base = front_door(), base_url(front_door())
+    batch, end = door.batches.get(canonical_batch(batch_id)), query["after"] + query["limit"]
+    ids = door.batches.job_ids(batch.id, query["after"], query["limit"])
+    response = answer_json(job_list(door.store.records(ids), base))
+    if end < batch.total:
+        link = f"{_url(door, batch.id)}/jobs?limit={query['limit']}&after={end}"
+        response.headers["Link"] = f'<{link}>; rel="next"'
+    return response
+
+
+def _answer(door: FrontDoor, batch: Batch, **more: Any) -> Response:
+    response = answer_json(orjson.dumps({**_members(door, batch), **more}), 200 if batch.is_final else 202)
+    if not batch.is_final:
+        response.headers["Retry-After"] = str(_retry_after(batch))
+    return _with_etag(response, batch)
+
+
+def _members(door: FrontDoor, batch: Batch) -> dict[str, Any]:
+    own = _url(door, batch.id)
+    percent = round(100 * batch.ended / batch.total, 1)
+    return {
+        "id": batch.id,
+        "owner": batch.owner,
+        "status": batch.status,
+        "total": batch.total,
+        "counts": {str(status): count for status, count in batch.counts.items()},
+        "progress": {"percent": percent, "current": batch.ended, "total": batch.total, "message": None},
+        "created_at": rfc3339(batch.created_at),
+        "finished_at": rfc3339(batch.finished_at),
+        "expires_at": rfc3339(batch.expires_at),
+        "links": {"self": own, "jobs": f"{own}/jobs", "events": f"{own}/events"},
+    }
+
+
+def _url(door: FrontDoor, batch_id: str) -> str:
+    return f"{base_url(door)}/batches/{batch_id}"
+
+
+def _with_etag(response: Response, batch: Batch) -> Response:
+    response.set_etag(_etag(batch))
+    return response
+
+
+def _etag(batch: Batch) -> str:
+    """The document's version: it changes with every move of one of its jobs."""
+    return "-".join([batch.id[:8], *(str(count) for count in batch.counts.values()), str(batch.finished_at or "")])
+
+
+def _retry_after(batch: Batch) -> int:
+    """Whole seconds after which the rest is likely to have ended, if it takes as long as what has; at least 1."""
+    elapsed, left = (batch.now - batch.created_at) / 1e6, batch.total - batch.ended
+    seconds = elapsed * left / batch.ended if batch.ended else elapsed
+    return max(1, min(LONGEST_PAUSE, math.ceil(seconds)))

@@ -1,0 +1,23 @@
+-- For the scripts that accept jobs: scripts.py puts it behind the prelude.
+-- accept(job)     Stores a New job: record, indexes, message or place among the scheduled, event; when it runs, or ''.
+--     job: what emit needs, and {record, indexes, queue, waiting, scheduled, message, delay, outside_within, fingerprint,
+--     fields}. message: '' it is under way already, 'outside' the caller hands it to another broker; delay and
+--     outside_within in microseconds; fields: further ones of the record, name, value, name, value ...
+local function accept(job)
+  local now, run_at = whole(job.now), job.delay > 0 and whole(job.now + job.delay) or ''
+  redis.call('HSET', job.record, 'type', job.type, 'owner', job.owner, 'status', 'New', 'attempt', 0, 'created_at', now,
+    'sequence', 1, 'traceparent', job.traceparent, 'fingerprint', job.fingerprint, unpack(job.fields))
+  for _, index in ipairs(job.indexes) do redis.call('ZADD', index, now, job.id) end
+  if job.delay > 0 then
+    redis.call('HSET', job.record, 'run_at', run_at)
+    redis.call('ZADD', job.scheduled, run_at, job.id)
+  elseif job.message == 'outside' then
+    redis.call('ZADD', job.scheduled, whole(job.now + job.outside_within), job.id)
+  elseif job.message ~= '' then
+    redis.call('LPUSH', job.queue, job.message)
+    redis.call('ZADD', job.waiting, now, job.id)
+  end
+  job.status, job.attempt, job.sequence = 'New', 0, 1
+  emit(job, 'created', nil, '')
+  return run_at
+end
