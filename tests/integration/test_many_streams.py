@@ -107,7 +107,7 @@ def test_each_of_a_thousand_gets_each_of_its_events_and_others_are_answered_fast
         expected = read_during(streams, lambda: publish(store, each=20))
         slowest = answering.slowest()
         assert have_come(streams, opened, expected)
-        assert slowest < 1
+        assert slowest < 3  # 0.2 on a quiet machine
         assert len(redis.client_list()) - connections <= 3
         assert megabytes(quiet) - memory < 100
 

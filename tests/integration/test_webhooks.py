@@ -20,7 +20,7 @@ from support.receiver import KEY, SECRET, Receiver, Says
 from support.service import Service
 
 from jobs.callback import USUAL_EVENTS
-from jobs.events import NAMES
+from jobs.events import OF_JOBS
 from jobs.keys import KEYS
 from launch.redis_server import RedisServer
 
@@ -85,7 +85,7 @@ def test_the_end_of_a_job_is_told_once_signed_and_verified(hooks: Service, start
 
 def test_the_events_that_were_asked_for_are_told(hooks: Service, start: Started, receiver: Receiver) -> None:
     start()
-    job_id = submit(hooks, receiver.url, "demo.random_delay", events=NAMES, parameters={"seconds": 0.6})
+    job_id = submit(hooks, receiver.url, "demo.random_delay", events=OF_JOBS, parameters={"seconds": 0.6})
     failing = submit(hooks, receiver.url, "demo.fail", events=["failed"])
     names = eventually(
         lambda: len(found := [each.verified().name for each in receiver.of(job_id)]) >= 4 and found, within=10
