@@ -72,6 +72,18 @@ def test_a_job_whose_worker_is_killed_runs_again_on_another(site: Service, redis
     assert redis.zcard(KEYS.leases) == 0
 
 
+def test_a_batch_whose_worker_is_killed_ends_once_with_every_job_counted(site: Service, redis: Redis) -> None:
+    slow = {"type": "demo.random_delay", "parameters": {"seconds": 0.4}}
+    batch = site.submit_batch([slow] * 12).json()
+    path = f"/batches/{batch['id']}"
+    eventually(lambda: 4 <= site.get(path).json()["counts"]["Completed"] < 8, within=15)
+    site.workers[0].kill()
+    site.start_worker()
+    done = site.get(path, params={"wait": LEASE + RECOVERED_WITHIN}).json()
+    assert done["counts"] == {"New": 0, "InProgress": 0, "Completed": 12, "Failed": 0, "Cancelled": 0}
+    assert [e.name for e in events_of(redis, batch["id"])] == ["batch.completed"]
+
+
 def test_a_job_whose_process_is_killed_runs_again_at_once(site: Service, redis: Redis) -> None:
     job_id = submit(site, "demo.random_delay", parameters={"seconds": 1.5})
     running(site, job_id)

@@ -314,6 +314,19 @@ def test_a_standing_webhook_is_told_of_its_owner_s_jobs_until_it_is_removed(
     assert receiver.of(later) == []
 
 
+def test_a_standing_webhook_is_told_of_the_end_of_a_batch(hooks: Service, start: Started, receiver: Receiver) -> None:
+    start()
+    owner = f"hooks-{uuid4().hex[:8]}"
+    added = hooks.post("/webhooks", {"url": receiver.url, "owner": owner, "events": ["batch.completed"]}).json()
+    try:
+        batch = hooks.submit_batch([{"type": "demo.noop"}, {"type": "demo.fail"}], owner=owner, wait=5).json()
+        [received] = eventually(lambda: receiver.of(batch["id"]), within=10)
+        event = received.verified()
+        assert (event.name, event.batch_id, event.data["counts"]["Failed"]) == ("batch.completed", batch["id"], 1)
+    finally:
+        hooks.delete(f"/webhooks/{added['id']}")
+
+
 def test_410_disables_a_standing_webhook(hooks: Service, start: Started, receiver: Receiver) -> None:
     receiver.answer(Says(410))
     start()
