@@ -26,8 +26,8 @@ types: $(VENV)/.dev ## mypy, strict
 imports: $(VENV)/.dev ## who may import whom
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## side by side with stock Flask + Celery
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.dev $(VENV)/.peers ## side by side with stock Flask + Celery, FastAPI + arq and FastAPI + taskiq
+	$(BIN)/python -m benchmarks --peers $(VENV)/peers/bin/python
 
 faults: $(VENV)/.dev ## kill everything, look whether a job was lost; at most 15 minutes. ROWS=1,5, SEED=7, WRITE=file
 	PYTHONPATH=tests $(BIN)/python -m faults $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write $(WRITE))
@@ -60,3 +60,8 @@ $(VENV)/.run: setup.cfg constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: setup.cfg constraints.txt | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.peers: benchmarks/peers/requirements.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/peers
+	$(VENV)/peers/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@

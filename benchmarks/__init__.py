@@ -1,1 +1,1 @@
-"""Side by side on one machine: stock Flask + Celery, and this project. ``make bench`` runs it; see ``__main__``."""
+"""Stock Flask + Celery, peers on FastAPI, and this project, side by side. ``make bench`` runs it; see ``__main__``."""

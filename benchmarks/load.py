@@ -1,22 +1,18 @@
-"""Throughput and latency of submit-and-wait: wrk on both systems in turn, round by round."""
+"""Throughput and latency of submit-and-wait, and of submits alone: wrk on all systems in turn, round by round."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.systems import HOST, BenchmarkError, System
+from benchmarks.systems import HOST, QUICK_JOB, BenchmarkError, System
 
-CONNECTIONS = (1, 16, 64)
-WARM_UP = 3.0
-SETTLE = 1.0
-"""Seconds between two runs: what the last one left in the queue is worked off."""
-
+WARM_UP = 3
 PATIENCE = 20.0
 """Seconds that we wait for other processes to leave the machine, before the systems take their turn."""
 
@@ -24,16 +20,33 @@ _SCRIPT = Path(__file__).with_name("post.lua")
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What wrk sends, on how many connections, and the status that it must be answered."""
+
+    connections: int
+    body: str = QUICK_JOB.decode()
+    status: int = 200
+    longest: float = math.inf
+    """Seconds that it may last."""
+
+
+WAITS = (Load(1), Load(16), Load(64))
+SUBMITS = Load(16, '{"type":"demo.noop"}', 202, longest=3)
+"""Nobody waits, so that the worker falls behind: it must not take minutes to catch up."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """What wrk saw in one run."""
 
     system: str
-    connections: int
+    load: Load
     requests: int
     seconds: float
     p50_ms: float
     p99_ms: float
-    not_200: int
+    unexpected: int
+    """Answers with another status than the load's."""
     socket_errors: int
     others: float
     """Share of the machine that others used meanwhile (see :mod:`benchmarks.machine`)."""
@@ -49,23 +62,23 @@ class Run:
 
 
 def measure(systems: Sequence[System], rounds: int, seconds: int, tell: Callable[[str], None]) -> list[Run]:
-    """``rounds`` runs for each system and number of connections, in the order in which they were made.
+    """``rounds`` runs for each system and load, in the order in which they were made.
 
-    The systems take turns at each number of connections, and in who goes first, so that a machine that gets slower or
-    faster does so for both.
+    The systems take turns at each load, and in who goes first, so that a machine that gets slower or faster does so for
+    all of them.
     """
     for system in systems:
-        for connections in (CONNECTIONS[-1], 1):
-            _run(system, connections, WARM_UP)
+        for load in (WAITS[-1], WAITS[0]):
+            _run(system, load, WARM_UP)
     runs = []
     for number in range(rounds):
         turn = systems if number % 2 == 0 else systems[::-1]
-        for connections in CONNECTIONS:
+        for load in (*WAITS, SUBMITS):
             machine.wait_until_quiet(PATIENCE)
             for system in turn:
-                time.sleep(SETTLE)
-                run = _run(system, connections, seconds)
-                tell(f"round {number + 1}: {run.system}, {connections} connections: {run.rate:.0f} requests/s")
+                run = _run(system, load, seconds)
+                what = f"{load.connections} connections, answered {load.status}"
+                tell(f"round {number + 1}: {run.system}, {what}: {run.rate:.0f} requests/s")
                 runs.append(run)
     return runs
 
@@ -83,15 +96,25 @@ def find_wrk() -> None:
         raise BenchmarkError("wrk is not installed; your package manager has it (apt-get install wrk)")
 
 
-def _run(system: System, connections: int, seconds: float) -> Run:
+def _run(system: System, load: Load, seconds: int) -> Run:
+    with system.turn():
+        run = _run_wrk(system, load, seconds)
+        system.drain()
+    return run
+
+
+def _run_wrk(system: System, load: Load, seconds: int) -> Run:
     command = [
         "wrk",
-        f"-t{1 if connections == 1 else 2}",
-        f"-c{connections}",
-        f"-d{seconds:.0f}s",
+        f"-t{1 if load.connections == 1 else 2}",
+        f"-c{load.connections}",
+        f"-d{min(seconds, load.longest)}s",
         "--timeout=15s",
         f"-s{_SCRIPT}",
         f"http://{HOST}:{system.port}/jobs",
+        "--",
+        load.body,
+        str(load.status),
     ]
     began = machine.read()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -100,4 +123,4 @@ def _run(system: System, connections: int, seconds: float) -> Run:
     if done.returncode or not figures:
         raise BenchmarkError(f"wrk on {system.name}: {(done.stderr or done.stdout).strip()[-500:]}")
     seen = json.loads(figures[-1].removeprefix("figures "))
-    return Run(system=system.name, connections=connections, others=others, **seen)
+    return Run(system=system.name, load=load, others=others, **seen)

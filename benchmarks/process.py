@@ -11,6 +11,7 @@ import psutil
 from launch.child import child_options
 
 ROOT = Path(__file__).resolve().parents[1]
+CURRENT_PYTHON = Path(sys.executable)
 
 _NOT_INHERITED = ("JOBS_", "CELERY_", "GUNICORN_", "WEB_CONCURRENCY", "HOST", "PORT")
 """Settings of the caller's shell that would change what is measured."""
@@ -19,11 +20,11 @@ _NOT_INHERITED = ("JOBS_", "CELERY_", "GUNICORN_", "WEB_CONCURRENCY", "HOST", "P
 class MeasuredProcess:
     """``python -m …`` from the project's root, in a clean environment."""
 
-    def __init__(self, arguments: list[str], environ: dict[str, str], log: Path) -> None:
+    def __init__(self, arguments: list[str], environ: dict[str, str], log: Path, python: Path = CURRENT_PYTHON) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                [python, "-m", *arguments],
                 cwd=ROOT,
                 env={**clean, **environ},
                 stdout=output,

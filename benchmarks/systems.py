@@ -1,4 +1,4 @@
-"""The systems: each a private server, one web process and one Celery worker with two children."""
+"""The systems: each a private server, one web process and one worker (Celery's with two children)."""
 
 import http.client
 import time
@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from benchmarks.process import MeasuredProcess
+from benchmarks.process import CURRENT_PYTHON, MeasuredProcess
 from launch.redis_server import RedisServer, free_port
 
 HOST = "127.0.0.1"
@@ -29,8 +29,8 @@ class System:
 
     name: str
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, python: Path = CURRENT_PYTHON) -> None:
+        self._directory, self._python = directory, python
         self._redis = RedisServer(directory / "redis")
         self._worker: MeasuredProcess | None = None
         self._web: MeasuredProcess | None = None
@@ -52,7 +52,7 @@ class System:
     def __enter__(self) -> Self:
         try:
             self._redis.start()
-            self._worker = MeasuredProcess(self.worker_arguments(), self.environ(0), self._directory / "worker.log")
+            self._worker = self._start(self.worker_arguments(), 0, "worker.log")
             self.port, self._web = self._start_web()
         except BaseException:
             self.stop()
@@ -71,19 +71,35 @@ class System:
         finally:
             web.stop()
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """While it lasts, this is the system that is measured."""
+        yield
+
+    def drain(self) -> None:
+        """Wait until the worker has caught up: a quick job gets through, behind all that was submitted before it."""
+        assert self._web is not None, "the system has not been started"
+        self._wait_until_ready(self.port, self._web)
+
     def stop(self) -> None:
         if self._web is not None:
             self._web.stop()
             self._web = None
+        self._stop_worker()
+        self._redis.stop()
+
+    def _start(self, arguments: list[str], port: int, log: str) -> MeasuredProcess:
+        return MeasuredProcess(arguments, self.environ(port), self._directory / log, self._python)
+
+    def _stop_worker(self) -> None:
         if self._worker is not None:
             self._worker.stop(grace=3)  # it may be in a job of an hour
             self._worker = None
-        self._redis.stop()
 
     def _start_web(self) -> tuple[int, MeasuredProcess]:
         """A web process, once a quick job has gone through the whole system."""
         port = free_port()
-        web = MeasuredProcess(self.web_arguments(port), self.environ(port), self._directory / "web.log")
+        web = self._start(self.web_arguments(port), port, "web.log")
         try:
             self._wait_until_ready(port, web)
         except BaseException:
@@ -141,6 +157,52 @@ class OursWithTaskEvents(Ours):
 
     def worker_arguments(self) -> list[str]:
         return [*super().worker_arguments(), "--task-events"]
+
+
+class Peer(System):
+    """FastAPI on one uvicorn process, and one worker process; both run by the peers' own venv."""
+
+    web: str
+
+    def web_arguments(self, port: int) -> list[str]:
+        return ["uvicorn", self.web, "--host", HOST, "--port", str(port), "--no-access-log"]
+
+    def environ(self, port: int) -> dict[str, str]:
+        return {"PEER_REDIS_URL": self.redis_url}
+
+
+class Arq(Peer):
+    """Its worker asks Redis every 2 ms, also when there is nothing to do: it runs only in its own turn."""
+
+    name = "FastAPI + arq"
+    web = "benchmarks.peers.arq_web:app"
+
+    def worker_arguments(self) -> list[str]:
+        return ["arq", "benchmarks.peers.arq_jobs.WorkerSettings"]
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._stop_worker()
+        return self
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        self._worker = self._start(self.worker_arguments(), 0, "worker.log")
+        try:
+            self.drain()
+            yield
+        finally:
+            self._stop_worker()
+
+
+class Taskiq(Peer):
+    """On Redis streams, which it recommends."""
+
+    name = "FastAPI + taskiq"
+    web = "benchmarks.peers.taskiq_web:app"
+
+    def worker_arguments(self) -> list[str]:
+        return ["taskiq", "worker", "--workers", "1", "benchmarks.peers.taskiq_jobs:broker"]
 
 
 def _try(port: int) -> str:

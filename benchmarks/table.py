@@ -12,12 +12,14 @@ from statistics import median
 from redis import Redis
 
 from benchmarks import machine
-from benchmarks.load import Run
+from benchmarks.load import SUBMITS, WAITS, Load, Run
 from benchmarks.systems import BenchmarkError, Stock
 from benchmarks.waiting import Round
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+PEERS_REQUIREMENTS = Path(__file__).with_name("peers") / "requirements.txt"
 _LIBRARIES = ("celery", "kombu", "redis", "flask", "gunicorn", "gevent")
+_PEERS_LIBRARIES = ("fastapi", "uvicorn", "arq", "taskiq", "taskiq-redis")
 _HEAD = """\
 | system | connections | requests/s | p50 ms | p99 ms | p99/p50 | requests/s to stock |
 |---|---:|---:|---:|---:|---:|---:|"""
@@ -26,20 +28,44 @@ _HEAD = """\
 def throughput(runs: Sequence[Run]) -> str:
     """Medians over the rounds with (lowest to highest); the ratio to stock is that of runs made side by side."""
     lines = [_HEAD]
-    for connections in sorted({run.connections for run in runs}):
-        stock = _of(runs, Stock.name, connections)
-        for name in dict.fromkeys(run.system for run in runs):
-            some = _of(runs, name, connections)
-            ratios = [run.rate / other.rate for run, other in zip(some, stock, strict=True)]
+    for load in WAITS:
+        for name in _systems(runs):
+            some = _of(runs, name, load)
             cells = [
                 _cell([run.rate for run in some], "{:.0f}"),
                 _cell([run.p50_ms for run in some], "{:.1f}"),
                 _cell([run.p99_ms for run in some], "{:.1f}"),
                 _cell([run.spread for run in some], "{:.1f}"),
-                "1" if name == Stock.name else _cell(ratios, "{:.2f}"),
+                _to_stock(runs, name, load),
             ]
-            lines.append(f"| {name} | {connections} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", _answers(runs), "", _quiet([run.others for run in runs])])
+            lines.append(f"| {name} | {load.connections} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *_validity([run for run in runs if run.load in WAITS])])
+
+
+def submits(runs: Sequence[Run]) -> str:
+    """Jobs accepted a second while nobody waits for them, median over the rounds with (lowest to highest)."""
+    lines = [
+        f"| submit only, {SUBMITS.connections} connections | accepted/s | p50 ms | p99 ms | accepted/s to stock |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name in _systems(runs):
+        some = _of(runs, name, SUBMITS)
+        cells = [
+            _cell([run.rate for run in some], "{:.0f}"),
+            _cell([run.p50_ms for run in some], "{:.1f}"),
+            _cell([run.p99_ms for run in some], "{:.1f}"),
+            _to_stock(runs, name, SUBMITS),
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *_validity([run for run in runs if run.load == SUBMITS])])
+
+
+def rates(runs: Sequence[Run]) -> dict[str, dict[int, float]]:
+    """Requests a second from request to result, by system and connections; medians over the rounds."""
+    return {
+        name: {load.connections: median(run.rate for run in _of(runs, name, load)) for load in WAITS}
+        for name in _systems(runs)
+    }
 
 
 def waiting(rounds: Sequence[Round], waiters: int) -> str:
@@ -64,12 +90,12 @@ def waiting(rounds: Sequence[Round], waiters: int) -> str:
     return "\n".join(lines)
 
 
-def about(redis_url: str, command: str) -> str:
-    """When, on what and how it was measured."""
+def about(redis_url: str, command: str, peers: bool) -> str:
+    """When, on what and how it was measured; with the libraries of the peers, if they were."""
     with Redis.from_url(redis_url) as client:
         info = client.info("server")
     server = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {info['redis_version']}"
-    libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
+    libraries = ", ".join([f"{name} {version(name)}" for name in _LIBRARIES] + (_peers_libraries() if peers else []))
     return (
         f"Measured on {datetime.now(UTC):%Y-%m-%d} by `{command}`: {os.cpu_count()} CPUs shared by load, web, worker "
         f"and server; Python {platform.python_version()}, {libraries}, {server} with its append-only file. "
@@ -94,8 +120,25 @@ def write(page: Path, report: str) -> None:
     page.write_text(f"{before}{BEGIN}\n{report}\n{END}{after}")
 
 
-def _of(runs: Sequence[Run], system: str, connections: int) -> list[Run]:
-    return [run for run in runs if run.system == system and run.connections == connections]
+def _peers_libraries() -> list[str]:
+    lines = PEERS_REQUIREMENTS.read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    return [f"{name} {pins[name]}" for name in _PEERS_LIBRARIES]
+
+
+def _systems(runs: Sequence[Run]) -> list[str]:
+    return list(dict.fromkeys(run.system for run in runs))
+
+
+def _of(runs: Sequence[Run], system: str, load: Load) -> list[Run]:
+    return [run for run in runs if run.system == system and run.load == load]
+
+
+def _to_stock(runs: Sequence[Run], system: str, load: Load) -> str:
+    if system == Stock.name:
+        return "1"
+    pairs = zip(_of(runs, system, load), _of(runs, Stock.name, load), strict=True)
+    return _cell([run.rate / stock.rate for run, stock in pairs], "{:.2f}")
 
 
 def _cell(values: Sequence[float], form: str) -> str:
@@ -114,12 +157,16 @@ def _quiet(others: Sequence[float]) -> str:
     return f"{said} **{noisy} of {len(others)} measurements had more than {100 * machine.NOISY:.0f} %: do not quote.**"
 
 
+def _validity(runs: Sequence[Run]) -> list[str]:
+    return [_answers(runs), "", _quiet([run.others for run in runs])]
+
+
 def _answers(runs: Sequence[Run]) -> str:
-    bad = [run for run in runs if run.not_200 or run.socket_errors]
+    bad = [run for run in runs if run.unexpected or run.socket_errors]
     if not bad:
-        return f"All {sum(run.requests for run in runs)} answers were 200."
+        return f"All {sum(run.requests for run in runs)} answers were {runs[0].load.status}."
     return "\n".join(
-        f"- **{run.system}, {run.connections} connections: {run.not_200} of {run.requests} answers were not 200, "
-        f"{run.socket_errors} socket errors.**"
+        f"- **{run.system}, {run.load.connections} connections: {run.unexpected} of {run.requests} answers were not "
+        f"{run.load.status}, {run.socket_errors} socket errors.**"
         for run in bad
     )

@@ -1,4 +1,4 @@
-"""The Flask half of the stock system: send the task, block on its result, answer."""
+"""The Flask half of the stock system: send the task, block on its result if asked to, answer."""
 
 from celery.exceptions import TimeoutError
 from flask import Flask, jsonify, request
@@ -11,10 +11,13 @@ app = Flask(__name__)
 
 @app.post("/jobs")
 def submit() -> ResponseReturnValue:
-    wait = request.get_json()["wait"]
+    wait = request.get_json().get("wait")
     result = noop.delay()
-    try:
-        value = result.get(timeout=wait)
-    except TimeoutError:
-        return jsonify(id=result.id, status="InProgress"), 202
-    return jsonify(id=result.id, status="Completed", result=value)
+    if wait:
+        try:
+            value = result.get(timeout=wait)
+        except TimeoutError:
+            pass
+        else:
+            return jsonify(id=result.id, status="Completed", result=value)
+    return jsonify(id=result.id, status="InProgress"), 202
