@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks import events, growth, load, polling, table, waiting
+from benchmarks import events, growth, load, polling, rates, table, waiting
 from benchmarks.process import ROOT
 from benchmarks.systems import Arq, BenchmarkError, Ours, OursWithTaskEvents, Stock, System, Taskiq
 from launch.redis_server import ServerError
@@ -61,6 +61,9 @@ def _measure(options: argparse.Namespace, command: str) -> str:
             with Ours(directory / "waiting") as ours:
                 rounds = waiting.measure(ours, options.rounds, options.waiters, _tell)
             parts.append(table.waiting(rounds, options.waiters))
+        if options.rates:
+            with Ours(directory / "rates") as ours:
+                parts.append(rates.measure(ours, options.rounds, options.seconds, _tell))
         if options.stored:
             with Ours(directory / "growth") as ours:
                 parts.append(growth.measure(ours, options.stored, _tell))
@@ -94,6 +97,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=_count, default=3, help="rounds, of which medians are shown (%(default)s)")
     parser.add_argument("--seconds", type=_count, default=8, help="seconds of one run (%(default)s)")
     parser.add_argument("--waiters", type=int, default=5000, help="waiting requests; 0 leaves them out (%(default)s)")
+    parser.add_argument(
+        "--rates", type=int, choices=(0, 1), default=1, help="polls and batches; 0 leaves them out (%(default)s)"
+    )
     parser.add_argument("--stored", type=int, default=1_000_000, help="jobs stored meanwhile; 0: none (%(default)s)")
     parser.add_argument("--polls", type=int, default=500, help="jobs that are polled; 0 leaves them out (%(default)s)")
     parser.add_argument("--events", type=int, default=10, help="seconds of events; 0 leaves them out (%(default)s)")

@@ -69,17 +69,17 @@ def measure(systems: Sequence[System], rounds: int, seconds: int, tell: Callable
     """
     for system in systems:
         for load in (WAITS[-1], WAITS[0]):
-            _run(system, load, WARM_UP)
+            run(system, load, WARM_UP)
     runs = []
     for number in range(rounds):
         turn = systems if number % 2 == 0 else systems[::-1]
         for load in (*WAITS, SUBMITS):
             machine.wait_until_quiet(PATIENCE)
             for system in turn:
-                run = _run(system, load, seconds)
+                seen = run(system, load, seconds)
                 what = f"{load.connections} connections, answered {load.status}"
-                tell(f"round {number + 1}: {run.system}, {what}: {run.rate:.0f} requests/s")
-                runs.append(run)
+                tell(f"round {number + 1}: {seen.system}, {what}: {seen.rate:.0f} requests/s")
+                runs.append(seen)
     return runs
 
 
@@ -96,11 +96,12 @@ def find_wrk() -> None:
         raise BenchmarkError("wrk is not installed; your package manager has it (apt-get install wrk)")
 
 
-def _run(system: System, load: Load, seconds: int) -> Run:
+def run(system: System, load: Load, seconds: int) -> Run:
+    """One run, and the end of the jobs that it left."""
     with system.turn():
-        run = _run_wrk(system, load, seconds)
+        seen = _run_wrk(system, load, seconds)
         system.drain()
-    return run
+    return seen
 
 
 def _run_wrk(system: System, load: Load, seconds: int) -> Run:

@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from statistics import median
 
+from benchmarks import load
 from benchmarks.systems import HOST, QUICK_JOB, BenchmarkError, Ours
 
 CONNECTIONS = 16
+SUBMIT_AND_WAIT = load.Load(CONNECTIONS)
 BATCHES, JOBS = 20, 1_000
 CLIENTS = 2
 JSON = {"Content-Type": "application/json"}
@@ -49,15 +51,9 @@ def measure(system: Ours, rounds: int, seconds: int, tell: Callable[[str], None]
 
 def _round(system: Ours, path: str, etag: str, seconds: int) -> Iterator[tuple[str, float]]:
     base = f"http://{HOST}:{system.port}"
-    yield "submit and wait", _wrk(seconds, f"-s{_script()}", f"{base}/jobs")
+    yield "submit and wait", load.run(system, SUBMIT_AND_WAIT, seconds).rate
     yield "`GET /jobs/{id}`, 200", _wrk(seconds, base + path)
     yield "`GET /jobs/{id}`, 304", _wrk(seconds, "-H", f"If-None-Match: {etag}", base + path)
-
-
-def _script() -> str:
-    from benchmarks.load import SCRIPT
-
-    return str(SCRIPT)
 
 
 def _wrk(seconds: int, *arguments: str) -> float:

@@ -85,13 +85,14 @@ class System:
         if self._web is not None:
             self._web.stop()
             self._web = None
-        self._stop_worker()
+        self.stop_worker()
         self._redis.stop()
 
     def _start(self, arguments: list[str], port: int, log: str) -> MeasuredProcess:
         return MeasuredProcess(arguments, self.environ(port), self._directory / log, self._python)
 
-    def _stop_worker(self) -> None:
+    def stop_worker(self) -> None:
+        """From now on nothing runs what is submitted."""
         if self._worker is not None:
             self._worker.stop(grace=3)  # it may be in a job of an hour
             self._worker = None
@@ -182,7 +183,7 @@ class Arq(Peer):
 
     def __enter__(self) -> Self:
         super().__enter__()
-        self._stop_worker()
+        self.stop_worker()
         return self
 
     @contextmanager
@@ -192,7 +193,7 @@ class Arq(Peer):
             self.drain()
             yield
         finally:
-            self._stop_worker()
+            self.stop_worker()
 
 
 class Taskiq(Peer):
