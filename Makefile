@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check lint types imports bench faults faults-short compose-test lock clean help
+.PHONY: run test check lint types imports guard bench faults faults-short compose-test lock clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -14,7 +14,7 @@ run: $(VENV)/.run ## everything in one terminal; PORT, FLOWER_PORT, WORKERS and 
 test: $(VENV)/.dev ## every test, against a real server and real workers
 	$(BIN)/python -m pytest -n 6 --dist loadscope --no-loadscope-reorder
 
-check: lint types imports test faults-short ## what CI runs: lint, types, import rules, tests, a few faults
+check: lint types imports test guard faults-short ## what CI runs: lint, types, import rules, tests, a job's CPU time, a few faults
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -25,6 +25,9 @@ types: $(VENV)/.dev ## mypy, strict
 
 imports: $(VENV)/.dev ## who may import whom
 	$(BIN)/lint-imports
+
+guard: $(VENV)/.dev ## has a job become dearer? Its CPU time against benchmarks/guard.json, in less than 25 seconds
+	$(BIN)/python -m benchmarks.guard
 
 bench: $(VENV)/.dev $(VENV)/.peers ## side by side with stock Flask + Celery, FastAPI + arq and FastAPI + taskiq
 	$(BIN)/python -m benchmarks --peers $(VENV)/peers/bin/python

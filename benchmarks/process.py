@@ -42,6 +42,10 @@ class MeasuredProcess:
         return self._log.read_text(errors="replace")[-2000:].strip()
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def children(self) -> list[psutil.Process]:
         """The processes that it forked, and theirs."""
         try:
@@ -63,3 +67,10 @@ class MeasuredProcess:
             with suppress(psutil.NoSuchProcess):
                 child.kill()
         psutil.wait_procs(living, timeout=5)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time so far of a process and of all that it forked, those that have ended included."""
+    process = psutil.Process(pid)
+    every = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+    return float(sum(one.user + one.system + one.children_user + one.children_system for one in every))

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from benchmarks.process import CURRENT_PYTHON, MeasuredProcess
+from benchmarks.process import CURRENT_PYTHON, MeasuredProcess, cpu_seconds
 from launch.redis_server import RedisServer, free_port
 
 HOST = "127.0.0.1"
@@ -61,6 +61,17 @@ class System:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes, by name, while the system runs; web and worker have children."""
+        assert self._web is not None, "the system has not been started"
+        assert self._worker is not None
+        return {"web": self._web.pid, "worker": self._worker.pid, "server": self._redis.pid}
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """CPU time so far, by process."""
+        return {name: cpu_seconds(pid) for name, pid in self.pids.items()}
 
     @contextmanager
     def another_web(self) -> Iterator[tuple[int, MeasuredProcess]]:
