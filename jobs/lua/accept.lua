@@ -1,8 +1,20 @@
 -- For the scripts that accept jobs: scripts.py puts it behind the prelude.
+-- earlier(record, key, fingerprint, id)  What a script answers whose submit came before, be it under an idempotency key or
+--     an id: {2, id} with the same body, {3} that id has another body, {4} that key has; nil if it is new.
 -- accept(job)     Stores a New job: record, indexes, message or place among the scheduled, event; when it runs, or ''.
 --     job: what emit needs, and {record, indexes, queue, waiting, scheduled, message, delay, outside_within, fingerprint,
 --     fields}. message: '' it is under way already, 'outside' the caller hands it to another broker; delay and
 --     outside_within in microseconds; fields: further ones of the record, name, value, name, value ...
+local function earlier(record, key, fingerprint, id)
+  local before = key and redis.call('GET', key)
+  if before then
+    local first, print = string.match(before, '^(%S+) (%S+)$')
+    return print == fingerprint and {2, first} or {4}
+  end
+  local print = redis.call('HGET', record, 'fingerprint')
+  if print then return print == fingerprint and {2, id} or {3} end
+end
+
 local function accept(job)
   local now, run_at = whole(job.now), job.delay > 0 and whole(job.now + job.delay) or ''
   redis.call('HSET', job.record, 'type', job.type, 'owner', job.owner, 'status', 'New', 'attempt', 0, 'created_at', now,

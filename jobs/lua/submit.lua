@@ -14,17 +14,8 @@
 local id, owner, fingerprint, ttl, tags = ARGV[1], ARGV[2], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[12])
 local message, delay, most = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11])
 local key = ttl > 0 and KEYS[11 + tags]
-local before = key and redis.call('GET', key)
-if before then
-  local first, print = string.match(before, '^(%S+) (%S+)$')
-  if print ~= fingerprint then return {4} end
-  return {2, first}
-end
-local print = redis.call('HGET', KEYS[1], 'fingerprint')
-if print then
-  if print ~= fingerprint then return {3} end
-  return {2, id}
-end
+local before = earlier(KEYS[1], key, fingerprint, id)
+if before then return before end
 if most > 0 then
   local waiting = redis.call('ZCARD', KEYS[4])
   if waiting >= most then return {5, waiting} end

@@ -13,36 +13,21 @@
 local id, owner, fingerprint, ttl, most = ARGV[1], ARGV[2], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local kinds, count = tonumber(ARGV[10]), tonumber(ARGV[11])
 local key = ttl > 0 and KEYS[#KEYS]
-local before = key and redis.call('GET', key)
-if before then
-  local first, print = string.match(before, '^(%S+) (%S+)$')
-  if print ~= fingerprint then return {4} end
-  return {2, first}
-end
-local print = redis.call('HGET', KEYS[1], 'fingerprint')
-if print then
-  if print ~= fingerprint then return {3} end
-  return {2, id}
-end
+local before = earlier(KEYS[1], key, fingerprint, id)
+if before then return before end
 local waiting = redis.call('ZCARD', KEYS[5])
 if most > 0 and waiting + count > most then return {5, waiting} end
 
--- what is stored later can only be refused for the type of a key: nothing is stored before all are looked at
-local types = {zset = true, none = true}
-for _, index in ipairs({KEYS[3], KEYS[4], KEYS[5], KEYS[8]}) do
-  if not types[redis.call('TYPE', index).ok] then return redis.error_reply('WRONGTYPE ' .. index) end
+-- what is stored below can only be refused for the type of a key: nothing is stored before all are looked at
+local function check(key, kind)
+  local is = redis.call('TYPE', key).ok
+  if is ~= 'none' and is ~= kind then error({err = 'WRONGTYPE ' .. key .. ' is a ' .. is}) end
 end
+local kind_of_key = {'hash', 'list', 'zset', 'zset', 'zset', 'stream', 'stream', 'zset'}
+for i = 1, 8 do check(KEYS[i], kind_of_key[i]) end
+for i = 9, 8 + 3 * kinds do check(KEYS[i], i % 3 == 1 and 'list' or 'zset') end
 for i = 9 + 3 * kinds, #KEYS - (key and 1 or 0) do
-  if not types[redis.call('TYPE', KEYS[i]).ok] then return redis.error_reply('WRONGTYPE ' .. KEYS[i]) end
-end
-local wanted = {[0] = 'zset', 'list', 'zset'}
-for i = 0, 3 * kinds - 1 do
-  local kind = redis.call('TYPE', KEYS[9 + i]).ok
-  if kind ~= 'none' and kind ~= wanted[i % 3] then return redis.error_reply('WRONGTYPE ' .. KEYS[9 + i]) end
-end
-for _, stream in ipairs({KEYS[6], KEYS[7]}) do
-  local kind = redis.call('TYPE', stream).ok
-  if kind ~= 'none' and kind ~= 'stream' then return redis.error_reply('WRONGTYPE ' .. stream) end
+  if string.sub(KEYS[i], 1, #KEYS[1] - #id) ~= string.sub(KEYS[1], 1, -1 - #id) then check(KEYS[i], 'zset') end
 end
 
 local at, next_key, next_arg, ids = micros(), 9 + 3 * kinds, 12 + kinds, {}
