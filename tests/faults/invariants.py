@@ -31,7 +31,7 @@ FINAL_EVENTS = frozenset(FINAL_EVENT_OF.values())
 HAVE_TTL = ("jobs:job:", "jobs:idempotency:")
 REASONS = (
     # the table of keys is the list of reasons
-    *(re.sub("<.*?>", "*", name) for name in re.findall("``(jobs:.+?)``", str(Keys.__doc__))),
+    *(re.sub("<.*?>|…", "*", name) for name in re.findall("``(jobs:.+?)``", str(Keys.__doc__))),
     "default*",  # the queue: one list a priority
     "_kombu.binding*",  # Celery's routing, a few
     "unacked*",  # Celery's, messages of plain tasks
