@@ -9,7 +9,7 @@ from flask_smorest import Blueprint
 
 from app.answers import answer_empty, answer_json, base_url, with_preference
 from app.batch_schemas import BatchJobsQuerySchema, BatchSchema, BatchSubmitSchema
-from app.described import described, problems
+from app.described import RETRY_AFTER, described, problems
 from app.documents import job_list
 from app.front_door import FrontDoor, front_door
 from app.prefer import preference_applied
@@ -24,7 +24,6 @@ blp = Blueprint("batches", __name__, description="Batches: many jobs at once, un
 blp.ARGUMENTS_PARSER = RequestParser()
 blp.before_request(require_json_accepted)
 
-RETRY_AFTER = {"Retry-After": {"description": "Whole seconds, at least 1.", "schema": {"type": "integer"}}}
 LOCATION = {"Location": {"description": "The batch's own URL.", "schema": {"type": "string", "format": "uri"}}}
 LONGEST_PAUSE = 60
 """Seconds; the most that a poll is put off."""
@@ -41,8 +40,10 @@ def submit(body: dict[str, Any]) -> Response:
     """Submit up to 1,000 jobs: all of them are accepted in one step, or none. Wait for their end, if asked to."""
     door = front_door()
     prefer, choice = choose(door, body.get("wait"))
-    batch, replayed = submit_batch_and_wait(door, batch_submission(door, body), choice.seconds)
-    response = _answer(door, batch, jobs=door.batches.job_ids(batch.id, 0, MOST_JOBS))
+    asked = batch_submission(door, body)
+    batch, replayed = submit_batch_and_wait(door, asked, choice.seconds)
+    ids = door.batches.job_ids(batch.id, 0, MOST_JOBS) if replayed else [job.id for job in asked.jobs]
+    response = _answer(door, batch, jobs=ids)
     response.headers["Content-Location" if batch.is_final else "Location"] = _url(door, batch.id)
     if replayed and "Idempotency-Key" in request.headers:
         response.headers["Idempotency-Replayed"] = "true"
@@ -61,7 +62,7 @@ def look(query: dict[str, Any], batch_id: str) -> Response:
     """Look at a batch, after waiting for its end if asked to."""
     door = front_door()
     prefer, choice = choose(door, query.get("wait"))
-    batch = wait_for_batch(door, canonical_batch(batch_id), choice.seconds)
+    batch = wait_for_batch(door, door.batches.get(canonical_batch(batch_id)), choice.seconds)
     if request.if_none_match.contains_weak(_etag(batch)):
         response = _with_etag(answer_empty(304), batch)
         if not batch.is_final:

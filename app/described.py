@@ -10,6 +10,8 @@ from app.schemas import ProblemSchema
 View = TypeVar("View", bound=Callable[..., Any])
 
 PROBLEM = {"schema": ProblemSchema, "content_type": "application/problem+json"}
+RETRY_AFTER = {"Retry-After": {"description": "Whole seconds, at least 1.", "schema": {"type": "integer"}}}
+"""The header of an answer that is to be asked for again."""
 
 _any = Blueprint("described", __name__)
 """Only blueprints can describe; which one it is makes no difference."""

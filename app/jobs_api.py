@@ -10,7 +10,7 @@ from flask_smorest import Blueprint
 from app.answers import answer_empty, answer_json, answer_poll, answer_submit, base_url
 from app.callbacks import CALLBACKS
 from app.cursor import from_cursor, next_link
-from app.described import PROBLEM, described, problems
+from app.described import PROBLEM, RETRY_AFTER, described, problems
 from app.documents import job_list
 from app.errors import InvalidRequest, JobHasNoResult
 from app.front_door import front_door
@@ -27,7 +27,6 @@ blp = Blueprint("jobs", __name__, url_prefix="/jobs", description="Jobs: submit,
 blp.ARGUMENTS_PARSER = RequestParser()
 blp.before_request(require_json_accepted)
 
-RETRY_AFTER = {"Retry-After": {"description": "Whole seconds, at least 1.", "schema": {"type": "integer"}}}
 LOCATION = {"Location": {"description": "The job's own URL.", "schema": {"type": "string", "format": "uri"}}}
 
 

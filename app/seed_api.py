@@ -7,10 +7,9 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from app.answers import answer_json, base_url
-from app.described import described, problems
+from app.described import RETRY_AFTER, described, problems
 from app.documents import seed_document
 from app.front_door import FrontDoor, front_door
-from app.jobs_api import RETRY_AFTER
 from app.request_parser import RequestParser, require_json_accepted
 from app.schemas import SeedGetQuerySchema, SeedJobSchema, SeedStartSchema, SeedStartWithTimeoutSchema
 from app.submitting import canonical, submission

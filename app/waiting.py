@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 from app.front_door import FrontDoor
 from jobs.backend import NotEnded
 from jobs.batch import Batch, BatchSubmission
-from jobs.errors import QueueFull, StoreUnavailable
+from jobs.errors import BatchNotFound, QueueFull, StoreUnavailable
 from jobs.keys import KEYS
 from jobs.record import Record
 from jobs.submission import Accepted, Submission
@@ -66,28 +66,23 @@ def submit_batch_and_wait(door: FrontDoor, batch: BatchSubmission, seconds: floa
     door.pressure.check()
     messages = [door.queue.message(job) for job in batch.jobs]
     try:
-        batch_id, is_new = door.batches.submit(batch, messages)
+        accepted, is_new = door.batches.submit(batch, messages)
     except QueueFull as full:
         raise door.pressure.full(full.waiting, door.settings.max_queue) from full
     if is_new:
         for job in batch.jobs:
             _hand_over(door, job)
-    return wait_for_batch(door, batch_id, until - time.monotonic()), not is_new
+    return wait_for_batch(door, accepted, until - time.monotonic()), not is_new
 
 
-def wait_for_batch(door: FrontDoor, batch_id: str, seconds: float) -> Batch:
-    """The batch once it has ended, or as it stands after ``seconds``.
-
-    Raises:
-        BatchNotFound, StoreUnavailable.
-    """
-    batch = door.batches.get(batch_id)
+def wait_for_batch(door: FrontDoor, batch: Batch, seconds: float) -> Batch:
+    """The batch once it has ended, or as it stands after ``seconds``."""
     if batch.is_final or seconds <= 0 or door.is_full:
         return batch
     try:
-        _block(door.celery.AsyncResult(batch_id), seconds)
-        return door.batches.get(batch_id)
-    except StoreUnavailable:
+        _block(door.celery.AsyncResult(batch.id), seconds)
+        return door.batches.get(batch.id)
+    except (BatchNotFound, StoreUnavailable):
         return batch
 
 

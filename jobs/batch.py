@@ -75,8 +75,8 @@ class Batches:
     def __init__(self, store: JobStore, settings: Settings) -> None:
         self._store, self._settings = store, settings
 
-    def submit(self, batch: BatchSubmission, messages: Sequence[str]) -> tuple[str, bool]:
-        """Accept all jobs of a batch in one step, or none; the batch's id, and whether it is new.
+    def submit(self, batch: BatchSubmission, messages: Sequence[str]) -> tuple[Batch, bool]:
+        """Accept all jobs of a batch in one step, or none; the batch, and whether it is new.
 
         ``messages`` are those of the jobs.
 
@@ -106,12 +106,12 @@ class Batches:
             *own,
         ]
         match self._store.insist("submit_batch", keys, arguments):
-            case [1]:
-                return batch.id, True
+            case [1, created_at]:
+                return _new(batch, int(created_at)), True
             case [2, batch.id] if batch.chosen_id is None:
-                return batch.id, True  # a connection that broke had carried it
+                return self.get(batch.id), True  # a connection that broke had carried it
             case [2, batch_id]:
-                return str(batch_id), False
+                return self.get(batch_id), False
             case [3]:
                 raise JobIdTaken(batch.id)
             case [4]:
@@ -158,6 +158,22 @@ class Batches:
             expires_at=finished_at and finished_at + int(self._settings.retention * 1e6),
             now=now,
         )
+
+
+def _new(batch: BatchSubmission, created_at: int) -> Batch:
+    """As it stands right after it was accepted."""
+    total = len(batch.jobs)
+    return Batch(
+        id=batch.id,
+        owner=batch.owner,
+        status=Status.NEW,
+        total=total,
+        counts={status: total if status is Status.NEW else 0 for status in Status},
+        created_at=created_at,
+        finished_at=None,
+        expires_at=None,
+        now=created_at,
+    )
 
 
 def _keys_of(kinds: Mapping[tuple[str, str], int]) -> Iterator[str]:

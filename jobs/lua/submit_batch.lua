@@ -7,7 +7,7 @@
 --       9 microseconds after which a reconciler hands a job to another broker  10 number of kinds  11 number of jobs
 --       12.. the type of each kind; then for each job: its kind, id, message (as for
 --       submit), delay in microseconds, number of tags, number of fields, and the fields of its record
--- Returns {1}; {2, id} submitted before; {3} that id has another body; {4} that key has; {5, number of New jobs} too many
+-- Returns {1, created_at}; {2, id} submitted before; {3} that id has another body; {4} that key has; {5, number of New jobs} too many
 -- wait.
 -- Publishes `created` for each job.
 local id, owner, fingerprint, ttl, most = ARGV[1], ARGV[2], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -47,4 +47,4 @@ redis.call('HSET', KEYS[1], 'type', 'jobs.batch', 'owner', owner, 'status', 'New
   '', 'priority', 5, 'created_at', whole(at), 'sequence', 0, 'traceparent', ARGV[5], 'fingerprint', fingerprint, 'total',
   count, 'left', count, 'New', count, 'InProgress', 0, 'Completed', 0, 'Failed', 0, 'Cancelled', 0)
 if key then redis.call('SET', key, id .. ' ' .. fingerprint, 'PX', ttl) end
-return {1}
+return {1, whole(at)}

@@ -84,6 +84,15 @@ def test_a_chosen_id_is_accepted_under_it(proxied: Service, proxy: Proxy) -> Non
     assert owned(proxied, owner) == [chosen]
 
 
+def test_a_batch_is_accepted_once_and_waited_for(proxied: Service, proxy: Proxy) -> None:
+    owner = f"o-{uuid4()}"
+    proxy.lose_answers(to=owner.encode(), times=3)
+    answer = proxied.submit_batch([{"type": "demo.noop"}] * 3, owner=owner, wait=10)
+    assert (answer.status_code, answer.json()["counts"]["Completed"]) == (200, 3)
+    assert proxy.answers_lost
+    assert sorted(owned(proxied, owner)) == sorted(answer.json()["jobs"])
+
+
 def test_where_every_connection_breaks_it_is_503_within_two_seconds(proxied: Service, proxy: Proxy) -> None:
     began = time.monotonic()
     answer = submitted(proxied, proxy, 1000, f"o-{uuid4()}")
