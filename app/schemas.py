@@ -8,7 +8,6 @@ from app.prefer import parse_wait_text
 from jobs.callback import LONGEST_URL, USUAL_EVENTS, CallbackUrl
 from jobs.events import NAMES, OF_JOBS
 from jobs.status import Status
-from jobs.webhooks import ACTIVE, DISABLED
 
 END = r"$(?!\n)"
 """The end of the text, for Python (whose ``$`` overlooks a last line break) and for readers of JSON Schema alike."""
@@ -134,21 +133,6 @@ class SubmitSchema(WorkSchema, AskedSchema):
     """A submit: which type of job, for whom, with what."""
 
 
-class SeedStartSchema(Schema):
-    """A submit in the seed's words."""
-
-    owner = fields.String(load_default="anonymous", validate=OWNER_RULE)
-    parameters = fields.Dict(load_default=dict)
-
-
-class SeedStartWithTimeoutSchema(SeedStartSchema):
-    initial_timeout = Seconds(
-        data_key="initialTimeout",
-        load_default=0.0,
-        metadata={"description": "Milliseconds to wait for the end.", "minimum": 0},
-    )
-
-
 class CancelSchema(Schema):
     """How to cancel; no body is as good as an empty object."""
 
@@ -188,10 +172,6 @@ class GapSchema(Schema):
     before = fields.String(
         required=True, allow_none=True, metadata={"description": "The first id that is left; null if none is."}
     )
-
-
-class SeedGetQuerySchema(Schema):
-    job_id = fields.String(required=True, data_key="jobId")
 
 
 class Timestamp(fields.AwareDateTime):
@@ -279,33 +259,6 @@ class JobTypeSchema(Schema):
     )
 
 
-class AddWebhookSchema(CallbackSchema):
-    """Who is told of the events of many jobs."""
-
-    owner = fields.String(validate=OWNER_RULE, metadata={"description": "Whose jobs; everybody's, unless it says."})
-    events = fields.List(
-        fields.String(validate=validate.OneOf(NAMES)),
-        load_default=list(USUAL_EVENTS),
-        validate=validate.Length(1, len(NAMES)),
-        metadata={"description": "Which events; how each job ended, unless it says."},
-    )
-
-
-class WebhookSchema(Schema):
-    """A standing webhook."""
-
-    id = fields.UUID(required=True)
-    url = fields.String(required=True)
-    owner = fields.String(required=True, allow_none=True)
-    events = fields.List(fields.String(validate=validate.OneOf(NAMES)), required=True)
-    created_at = fields.AwareDateTime(required=True)
-    status = fields.String(
-        required=True,
-        validate=validate.OneOf([ACTIVE, DISABLED]),
-        metadata={"description": "Disabled: its receiver answered 410, and is told nothing more."},
-    )
-
-
 class SubscriptionSchema(Schema):
     """A service that is told durably."""
 
@@ -320,13 +273,6 @@ class SubscriptionSchema(Schema):
     dead_letters = fields.Integer(required=True)
     last_seen_at = fields.AwareDateTime(required=True)
     last_delivered_id = fields.String(required=True)
-
-
-class SeedJobSchema(Schema):
-    job_id = fields.UUID(required=True, data_key="jobId")
-    owner = fields.String(required=True)
-    status = fields.String(required=True)
-    parameters = fields.Dict(required=True)
 
 
 class HealthSchema(Schema):

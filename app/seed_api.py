@@ -11,7 +11,7 @@ from app.described import RETRY_AFTER, described, problems
 from app.documents import seed_document
 from app.front_door import FrontDoor, front_door
 from app.request_parser import RequestParser, require_json_accepted
-from app.schemas import SeedGetQuerySchema, SeedJobSchema, SeedStartSchema, SeedStartWithTimeoutSchema
+from app.seed_schemas import SeedGetQuerySchema, SeedJobSchema, SeedStartSchema, SeedStartWithTimeoutSchema
 from app.submitting import canonical, submission
 from app.waiting import submit_and_wait
 

@@ -14,7 +14,8 @@ from app.described import described, problems
 from app.errors import WebhooksOff
 from app.front_door import front_door
 from app.request_parser import RequestParser, require_json_accepted
-from app.schemas import UUID, AddWebhookSchema, WebhookSchema
+from app.schemas import UUID
+from app.webhook_schemas import AddWebhookSchema, WebhookSchema
 from jobs.errors import WebhookNotFound
 from jobs.record import rfc3339
 from jobs.webhooks import Webhook

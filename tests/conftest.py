@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis import Redis
 from support.service import Service
+from support.streams import Streams
 from xdist.scheduler import LoadScopeScheduling
 
 from jobs.celery_app import JobsCelery, create_celery
@@ -72,6 +73,14 @@ def celery(service: Service) -> Iterator[JobsCelery]:
     yield app
     app.backend.result_consumer.stop()
     app.close()
+
+
+@pytest.fixture
+def streams(service: Service) -> Iterator[Streams]:
+    """Streams of events, closed at the end."""
+    opened = Streams(service.port)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

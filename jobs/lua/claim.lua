@@ -3,7 +3,8 @@
 --       7 leases
 -- ARGV  1 id  2 channel prefix  3 limits of the streams  4 statuses a claim may come from  5 holder
 --       6 lease in microseconds (0: none is taken)  7 nonce: names this call and its repetitions ('': it has none)
--- Returns {1, attempt, parameters, type, owner, max_attempts}, and the same again for the same nonce; {0, status} not to be had; {-1} no such job.
+-- Returns {1, attempt, parameters, type, owner, max_attempts}, and the same again for the same nonce; {0, status} not
+-- to be had; {-1} no such job.
 -- Publishes `updated`.
 local id = ARGV[1]
 local job = redis.call('HMGET', KEYS[1], 'status', 'attempt', 'type', 'owner', 'traceparent', 'parameters',
@@ -24,8 +25,8 @@ redis.call('ZREM', KEYS[2], id)
 redis.call('ZADD', KEYS[3], created_at, id)
 redis.call('ZREM', KEYS[6], id)
 if ARGV[6] ~= '0' then redis.call('ZADD', KEYS[7], whole(now + ARGV[6]), id) end
-local told = {stream = KEYS[4], owner_stream = KEYS[5], channel = ARGV[2], limits = ARGV[3], now = now, id = id, type = type,
-  owner = owner, status = 'InProgress', attempt = attempt, sequence = sequence, traceparent = job[5], batch = job[12]}
+local told = {stream = KEYS[4], owner_stream = KEYS[5], channel = ARGV[2], limits = ARGV[3], now = now, id = id,
+  type = type, owner = owner, status = 'InProgress', attempt = attempt, sequence = sequence, traceparent = job[5], batch = job[12]}
 emit(told, 'updated', status, '')
 move_in_batch(told, status, 'InProgress')
 return {1, attempt, job[6], type, owner, tonumber(job[7])}

@@ -47,8 +47,8 @@ if job[7] then
     redis.call('HINCRBY', KEYS[7], math.max(0, math.ceil(math.log(seconds * 1000) / math.log(1.05))), 1)
   end
 end
-local told = {stream = KEYS[5], owner_stream = KEYS[6], channel = ARGV[2], limits = ARGV[3], now = now, id = id, type = job[3],
-  owner = job[4], status = final, attempt = job[2], sequence = sequence, traceparent = job[5], batch = job[12]}
+local told = {stream = KEYS[5], owner_stream = KEYS[6], channel = ARGV[2], limits = ARGV[3], now = now, id = id,
+  type = job[3], owner = job[4], status = final, attempt = job[2], sequence = sequence, traceparent = job[5], batch = job[12]}
 emit(told, ARGV[8], status, data)
 redis.call('PEXPIRE', KEYS[1], whole(keep / 1000))
 redis.call('ZADD', KEYS[11], whole(now + keep), cjson.encode({id, job[4], job[3], final, job[11] or '{}'}))

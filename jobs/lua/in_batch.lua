@@ -15,7 +15,7 @@ local function end_batch(key, id, job, keep)
   local data = string.format(',"total":%d,"counts":{"Completed":%d,"Failed":%d,"Cancelled":%d},"duration":%.6f', batch[4],
     batch[5], batch[6], batch[7], (job.now - batch[1]) / 1000000)
   emit({stream = job.stream, owner_stream = job.owner_stream, channel = job.channel, limits = job.limits, now = job.now,
-    id = id, type = 'jobs.batch', owner = job.owner, status = 'Completed', attempt = 0, sequence = sequence,
+    id = id, type = BATCH, owner = job.owner, status = 'Completed', attempt = 0, sequence = sequence,
     traceparent = batch[8], batch = id}, 'batch.completed', 'InProgress', data)
   if batch[2] then
     local told = cjson.encode({id, redis.call('HGETALL', key)})

@@ -86,6 +86,8 @@ local function trim(stream, limits)
   end
 end
 
+local BATCH = 'jobs.batch'  -- the type of a batch's record, as record.py has it
+
 local function kind_of(event)
   return string.find(event, '.', 1, true) and event or 'job.' .. event
 end

@@ -39,8 +39,8 @@ else
   redis.call('ZADD', KEYS[11], whole(now + ARGV[12]), id)
 end
 redis.call('ZREM', KEYS[9], id)
-local told = {stream = KEYS[4], owner_stream = KEYS[5], channel = ARGV[2], limits = ARGV[3], now = now, id = id, type = job[3],
-  owner = job[4], status = 'New', attempt = job[2], sequence = sequence, traceparent = job[5], batch = job[9]}
+local told = {stream = KEYS[4], owner_stream = KEYS[5], channel = ARGV[2], limits = ARGV[3], now = now, id = id,
+  type = job[3], owner = job[4], status = 'New', attempt = job[2], sequence = sequence, traceparent = job[5], batch = job[9]}
 emit(told, 'updated', status, err == '' and '' or ',"error":' .. err)
 move_in_batch(told, status, 'New')
 return {1}

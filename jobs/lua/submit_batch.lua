@@ -43,7 +43,7 @@ for i = 1, count do
   next_key, next_arg = next_key + 1 + tags, next_arg + 6 + size
 end
 for first = 1, count, 1000 do redis.call('RPUSH', KEYS[2], unpack(ids, first, math.min(count, first + 999))) end
-redis.call('HSET', KEYS[1], 'type', 'jobs.batch', 'owner', owner, 'status', 'New', 'attempt', 0, 'max_attempts', 1, 'queue',
+redis.call('HSET', KEYS[1], 'type', BATCH, 'owner', owner, 'status', 'New', 'attempt', 0, 'max_attempts', 1, 'queue',
   '', 'priority', 5, 'created_at', whole(at), 'sequence', 0, 'traceparent', ARGV[5], 'fingerprint', fingerprint, 'total',
   count, 'left', count, 'New', count, 'InProgress', 0, 'Completed', 0, 'Failed', 0, 'Cancelled', 0)
 if key then redis.call('SET', key, id .. ' ' .. fingerprint, 'PX', ttl) end

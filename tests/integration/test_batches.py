@@ -7,9 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import requests
 from cloudevents.v1.http import from_json
 from redis import Redis
-from requests import Response
 from support.eventually import eventually
 from support.service import Service
 from support.streams import Streams
@@ -107,21 +107,17 @@ def test_its_events_name_it_and_its_end_is_told_once_and_last(service: Service, 
     assert (cloud["type"], cloud["subject"], cloud["owner"]) == ("batch.completed", batch["id"], owner)
 
 
-def test_a_stream_follows_all_of_its_jobs_and_ends_with_it(service: Service) -> None:
+def test_a_stream_follows_all_of_its_jobs_and_ends_with_it(service: Service, streams: Streams) -> None:
     slow = {"type": "demo.random_delay", "parameters": {"seconds": 0.3}}
     batch = service.submit_batch([slow, noop(1), noop(2)]).json()
     service.submit("demo.noop", wait=5)  # not of it
-    streams = Streams(service.port)
-    try:
-        stream = streams.open(f"/batches/{batch['id']}/events")
-        streams.read(lambda: stream.has_ended, within=10)
-        assert Counter(stream.names) == {"created": 3, "updated": 3, "completed": 3, "batch.completed": 1}
-        assert stream.names[-1] == "batch.completed"
-        later = streams.open(f"/batches/{batch['id']}/events", last=stream.events[4][0])
-        streams.read(lambda: later.has_ended, within=10)
-        assert later.events == stream.events[5:]
-    finally:
-        streams.close()
+    stream = streams.open(f"/batches/{batch['id']}/events")
+    streams.read(lambda: stream.has_ended, within=10)
+    assert Counter(stream.names) == {"created": 3, "updated": 3, "completed": 3, "batch.completed": 1}
+    assert stream.names[-1] == "batch.completed"
+    later = streams.open(f"/batches/{batch['id']}/events", last=stream.events[4][0])
+    streams.read(lambda: later.has_ended, within=10)
+    assert later.events == stream.events[5:]
     last = {"Last-Event-ID": stream.last or ""}
     assert service.get(f"/batches/{batch['id']}/events", headers=last).status_code == 204
 
@@ -168,13 +164,11 @@ def test_the_same_key_gives_the_same_batch_and_another_body_is_refused(service: 
 
 
 def test_equal_submits_at_once_make_one_batch(service: Service, owner: str) -> None:
-    answers: list[Response] = []
+    answers: list[requests.Response] = []
     headers = {"Idempotency-Key": "k", "Content-Type": "application/json"}
     body = json.dumps({"jobs": [noop(n) for n in range(5)], "owner": owner})
 
     def ask() -> None:
-        import requests
-
         answers.append(requests.post(f"{service.url}/jobs/batch", data=body, headers=headers, timeout=20))
 
     threads = [threading.Thread(target=ask) for _ in range(20)]

@@ -33,27 +33,20 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def quiet(server: RedisServer, tmp_path: Path) -> Iterator[Service]:
+def service(server: RedisServer, tmp_path: Path) -> Iterator[Service]:
     """A service with a web process of its own, and no worker."""
-    service = Service(tmp_path, server)
+    running = Service(tmp_path, server)
     try:
-        service.start_web()
-        yield service
+        running.start_web()
+        yield running
     finally:
-        service.stop()
+        running.stop()
 
 
 @pytest.fixture
-def store(quiet: Service) -> Iterator[JobStore]:
-    with store_of(quiet.settings) as store:
+def store(service: Service) -> Iterator[JobStore]:
+    with store_of(service.settings) as store:
         yield store
-
-
-@pytest.fixture
-def streams(quiet: Service) -> Iterator[Streams]:
-    opened = Streams(quiet.port)
-    yield opened
-    opened.close()
 
 
 def open_all(streams: Streams) -> list[Stream]:
@@ -96,33 +89,33 @@ def megabytes(service: Service) -> float:
 
 
 def test_each_of_a_thousand_gets_each_of_its_events_and_others_are_answered_fast(
-    quiet: Service, store: JobStore, streams: Streams
+    service: Service, store: JobStore, streams: Streams
 ) -> None:
-    with Redis.from_url(quiet.redis.url) as redis:
+    with Redis.from_url(service.redis.url) as redis:
         store.client.ping()
         connections = len(redis.client_list())
-        files, memory = process(quiet).num_fds(), megabytes(quiet)
+        files, memory = process(service).num_fds(), megabytes(service)
         opened = open_all(streams)
-        answering = Answering(quiet)
+        answering = Answering(service)
         expected = read_during(streams, lambda: publish(store, each=20))
         slowest = answering.slowest()
         assert have_come(streams, opened, expected)
         assert slowest < 3  # 0.2 on a quiet machine
         assert len(redis.client_list()) - connections <= 3
-        assert megabytes(quiet) - memory < 100
+        assert megabytes(service) - memory < 100
 
     def all_left() -> bool:
         publish(store, each=1)  # who writes notices that nobody is there
-        return process(quiet).num_fds() <= files + 5
+        return process(service).num_fds() <= files + 5
 
     streams.close()
     eventually(all_left, within=20)
-    after_one_round = megabytes(quiet)
-    again = Streams(quiet.port)
+    after_one_round = megabytes(service)
+    again = Streams(service.port)
     open_all(again)
     again.close()
     eventually(all_left, within=20)
-    assert megabytes(quiet) - after_one_round < 10
+    assert megabytes(service) - after_one_round < 10
 
 
 class Answering(threading.Thread):
@@ -146,15 +139,15 @@ class Answering(threading.Thread):
         return max(self._seconds)
 
 
-def test_a_thousand_that_lose_the_web_process_miss_nothing(quiet: Service, store: JobStore, streams: Streams) -> None:
+def test_a_thousand_that_lose_the_web_process_miss_nothing(service: Service, store: JobStore, streams: Streams) -> None:
     opened = open_all(streams)
     first = publish(store, each=1)
     assert have_come(streams, opened[: OWNERS * 5], first)
-    assert quiet.web is not None
-    quiet.web.kill()
+    assert service.web is not None
+    service.web.kill()
     streams.read(lambda: all(stream.has_ended for stream in opened), within=10)
     missed = publish(store, each=2)  # while nobody is connected
-    quiet.start_web()
+    service.start_web()
     streams.come_back()
     last = publish(store, each=1)
     whole = {path: first[path] + missed[path] + last[path] for path in first}
@@ -168,7 +161,7 @@ def test_a_thousand_that_lose_the_web_process_miss_nothing(quiet: Service, store
 
 
 def test_one_that_does_not_read_is_cut_and_resumes_where_it_was(
-    quiet: Service, store: JobStore, streams: Streams
+    service: Service, store: JobStore, streams: Streams
 ) -> None:
     slow = streams.open_unread("/events?owner=o")
     quick = streams.open("/events?owner=o")
@@ -183,13 +176,13 @@ def test_one_that_does_not_read_is_cut_and_resumes_where_it_was(
     assert slow.ids + rest.ids == sent
 
 
-def test_those_that_do_not_read_cost_little_memory(quiet: Service, store: JobStore, streams: Streams) -> None:
+def test_those_that_do_not_read_cost_little_memory(service: Service, store: JobStore, streams: Streams) -> None:
     owners = [f"o{n}" for n in range(10)]
     slow = [streams.open_unread(f"/events?owner={owner}") for owner in owners]
     for stream in slow:
         eventually(lambda stream=stream: stream.read() or stream.has_begun)
-    memory = megabytes(quiet)
+    memory = megabytes(service)
     for owner in owners:
         told_at_length(store, owner, 150, length=100_000)
     eventually(lambda: all(stream.read() or stream.has_ended for stream in slow))
-    assert megabytes(quiet) - memory < 70  # 150 were sent
+    assert megabytes(service) - memory < 70  # 150 were sent

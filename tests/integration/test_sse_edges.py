@@ -39,13 +39,6 @@ def store(service: Service) -> Iterator[JobStore]:
         yield store
 
 
-@pytest.fixture
-def streams(service: Service) -> Iterator[Streams]:
-    opened = Streams(service.port)
-    yield opened
-    opened.close()
-
-
 def begun(streams: Streams, path: str, last: str | None = None) -> Stream:
     stream = streams.open(path, last)
     streams.read(lambda: stream.has_begun, within=5)
