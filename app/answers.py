@@ -1,10 +1,12 @@
 """Answers about one job: which code, which headers (CONTRACT, "Routes")."""
 
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from flask import Response, request
 from werkzeug.datastructures import Headers
+from werkzeug.http import parse_etags
 
 from app.documents import etag, job_document, self_url
 from app.front_door import FrontDoor
@@ -24,34 +26,53 @@ def base_url(door: FrontDoor) -> str:
     return door.settings.public_url or f"{request.scheme}://{request.host}{request.script_root}"
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an answer has to know of its request, for whoever answers when the request's context is gone."""
+
+    base: str
+    """What the URLs that we hand out start with."""
+    path: str
+    known: str | None
+    """``If-None-Match``."""
+
+    def knows(self, version: str) -> bool:
+        """Whether the caller has this version of what it asks for."""
+        return self.known is not None and parse_etags(self.known).contains_weak(version)
+
+
+def asked(door: FrontDoor) -> Asked:
+    """Of the present request."""
+    return Asked(base_url(door), request.path, request.headers.get("If-None-Match"))
+
+
 def answer_submit(
-    door: FrontDoor, record: Record, applied: str | None, *, minimal: bool, replayed: bool = False
+    door: FrontDoor, asked: Asked, record: Record, applied: str | None, *, minimal: bool, replayed: bool = False
 ) -> Response:
     """200 or 204 for a job that ended within the wait, else 202 with where and when to look again."""
-    base = base_url(door)
     if not record.is_final:
-        response = _accepted(door, record, base)
-        response.headers["Location"] = self_url(record.id, base)
+        response = _accepted(door, record, asked.base)
+        response.headers["Location"] = self_url(record.id, asked.base)
     else:
         empty = minimal and record.status is Status.COMPLETED
-        response = answer_empty(204) if empty else _json(job_document(record, base), 200)
-        response.headers["Content-Location"] = self_url(record.id, base)
+        response = answer_empty(204) if empty else _json(job_document(record, asked.base), 200)
+        response.headers["Content-Location"] = self_url(record.id, asked.base)
     response.set_etag(etag(record))
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
     return with_preference(response, applied)
 
 
-def answer_poll(door: FrontDoor, record: Record, applied: str | None) -> Response:
+def answer_poll(door: FrontDoor, asked: Asked, record: Record, applied: str | None) -> Response:
     """200 for a final job, 202 until then, 304 when the caller has this version."""
-    if request.if_none_match.contains_weak(etag(record)):
+    if asked.knows(etag(record)):
         response = answer_empty(304)
         if not record.is_final:
             response.headers["Retry-After"] = str(door.retry_after(record))
     elif record.is_final:
-        response = _json(job_document(record, base_url(door)), 200)
+        response = _json(job_document(record, asked.base), 200)
     else:
-        response = _accepted(door, record, base_url(door))
+        response = _accepted(door, record, asked.base)
     response.set_etag(etag(record))
     response.headers["Cache-Control"] = "no-cache"
     return with_preference(response, applied)

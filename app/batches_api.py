@@ -7,16 +7,16 @@ import orjson
 from flask import Response, request
 from flask_smorest import Blueprint
 
-from app.answers import answer_empty, answer_json, base_url, with_preference
+from app.answers import answer_empty, answer_json, asked, base_url, with_preference
 from app.batch_schemas import BatchJobsQuerySchema, BatchSchema, BatchSubmitSchema
 from app.described import RETRY_AFTER, described, problems
 from app.documents import job_list
-from app.front_door import FrontDoor, front_door
+from app.front_door import front_door
 from app.prefer import preference_applied
 from app.request_parser import RequestParser, require_json_accepted
 from app.schemas import JobSchema, WaitQuerySchema
 from app.submitting import batch_submission, canonical_batch, choose
-from app.waiting import submit_batch_and_wait, wait_for_batch
+from app.waiting import deadline, submit_batch, wait_for_batch
 from jobs.batch import MOST_JOBS, Batch
 from jobs.record import rfc3339
 
@@ -40,14 +40,20 @@ def submit(body: dict[str, Any]) -> Response:
     """Submit up to 1,000 jobs: all of them are accepted in one step, or none. Wait for their end, if asked to."""
     door = front_door()
     prefer, choice = choose(door, body.get("wait"))
-    asked = batch_submission(door, body)
-    batch, replayed = submit_batch_and_wait(door, asked, choice.seconds)
-    ids = door.batches.job_ids(batch.id, 0, MOST_JOBS) if replayed else [job.id for job in asked.jobs]
-    response = _answer(door, batch, jobs=ids)
-    response.headers["Content-Location" if batch.is_final else "Location"] = _url(door, batch.id)
-    if replayed and "Idempotency-Key" in request.headers:
-        response.headers["Idempotency-Replayed"] = "true"
-    return with_preference(response, preference_applied(prefer, choice, False))
+    batch = batch_submission(door, body)
+    until, base, applied = deadline(choice.seconds), base_url(door), preference_applied(prefer, choice, False)
+    accepted, is_new = submit_batch(door, batch)
+    ids = [job.id for job in batch.jobs] if is_new else door.batches.job_ids(accepted.id, 0, MOST_JOBS)
+    replayed = not is_new and "Idempotency-Key" in request.headers
+
+    def answer(found: Batch) -> Response:
+        response = _answer(base, found, jobs=ids)
+        response.headers["Content-Location" if found.is_final else "Location"] = _url(base, found.id)
+        if replayed:
+            response.headers["Idempotency-Replayed"] = "true"
+        return with_preference(response, applied)
+
+    return wait_for_batch(door, accepted, until, answer)
 
 
 @blp.route("/batches/<batch_id>")
@@ -62,15 +68,19 @@ def look(query: dict[str, Any], batch_id: str) -> Response:
     """Look at a batch, after waiting for its end if asked to."""
     door = front_door()
     prefer, choice = choose(door, query.get("wait"))
-    batch = wait_for_batch(door, door.batches.get(canonical_batch(batch_id)), choice.seconds)
-    if request.if_none_match.contains_weak(_etag(batch)):
-        response = _with_etag(answer_empty(304), batch)
-        if not batch.is_final:
-            response.headers["Retry-After"] = str(_retry_after(batch))
-    else:
-        response = _answer(door, batch)
-    response.headers["Cache-Control"] = "no-cache"
-    return with_preference(response, preference_applied(prefer, choice, False))
+    at, until, applied = asked(door), deadline(choice.seconds), preference_applied(prefer, choice, False)
+
+    def answer(batch: Batch) -> Response:
+        if at.knows(_etag(batch)):
+            response = _with_etag(answer_empty(304), batch)
+            if not batch.is_final:
+                response.headers["Retry-After"] = str(_retry_after(batch))
+        else:
+            response = _answer(at.base, batch)
+        response.headers["Cache-Control"] = "no-cache"
+        return with_preference(response, applied)
+
+    return wait_for_batch(door, door.batches.get(canonical_batch(batch_id)), until, answer)
 
 
 @blp.route("/batches/<batch_id>/jobs")
@@ -88,20 +98,20 @@ def list_jobs(query: dict[str, Any], batch_id: str) -> Response:
     ids = door.batches.job_ids(batch.id, query["after"], query["limit"])
     response = answer_json(job_list(door.store.records(ids), base))
     if end < batch.total:
-        link = f"{_url(door, batch.id)}/jobs?limit={query['limit']}&after={end}"
+        link = f"{_url(base, batch.id)}/jobs?limit={query['limit']}&after={end}"
         response.headers["Link"] = f'<{link}>; rel="next"'
     return response
 
 
-def _answer(door: FrontDoor, batch: Batch, **more: Any) -> Response:
-    response = answer_json(orjson.dumps({**_members(door, batch), **more}), 200 if batch.is_final else 202)
+def _answer(base: str, batch: Batch, **more: Any) -> Response:
+    response = answer_json(orjson.dumps({**_members(base, batch), **more}), 200 if batch.is_final else 202)
     if not batch.is_final:
         response.headers["Retry-After"] = str(_retry_after(batch))
     return _with_etag(response, batch)
 
 
-def _members(door: FrontDoor, batch: Batch) -> dict[str, Any]:
-    own = _url(door, batch.id)
+def _members(base: str, batch: Batch) -> dict[str, Any]:
+    own = _url(base, batch.id)
     percent = round(100 * batch.ended / batch.total, 1)
     return {
         "id": batch.id,
@@ -117,8 +127,8 @@ def _members(door: FrontDoor, batch: Batch) -> dict[str, Any]:
     }
 
 
-def _url(door: FrontDoor, batch_id: str) -> str:
-    return f"{base_url(door)}/batches/{batch_id}"
+def _url(base: str, batch_id: str) -> str:
+    return f"{base}/batches/{batch_id}"
 
 
 def _with_etag(response: Response, batch: Batch) -> Response:

@@ -62,14 +62,6 @@ class InvalidRequest(e.JobsError):
         super().__init__("The request does not fit: " + "; ".join(f"{where}: {what}" for where, what in errors[:3]))
 
 
-class JobHasNoResult(e.JobsError):
-    """409: the result of a job that is Failed or Cancelled was asked for."""
-
-    def __init__(self, slug: str, title: str, detail: str, error_json: str | None) -> None:
-        self.slug, self.title, self.error_json = slug, title, error_json
-        super().__init__(detail)
-
-
 class WebhooksOff(e.JobsError):
     """404: the routes of webhooks are there only where a secret is set to sign with."""
 
@@ -86,10 +78,13 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _answer_unexpected)
 
 
-def answer(status: int, detail: str, *, slug: str = "", title: str = "", **extra: Any) -> Response:
-    """A problem document as response."""
+def answer(
+    status: int, detail: str, *, slug: str = "", title: str = "", instance: str | None = None, **extra: Any
+) -> Response:
+    """A problem document as response; ``instance`` is the path asked for, by default the present request's."""
     usual_slug, usual_title = TITLES.get(status, ("error", "Error"))
-    document = problem(status, slug or usual_slug, title or usual_title, detail, instance=request.path, **extra)
+    where = request.path if instance is None else instance
+    document = problem(status, slug or usual_slug, title or usual_title, detail, instance=where, **extra)
     return Response(orjson.dumps(document, default=str), status, content_type=CONTENT_TYPE)
 
 
@@ -110,9 +105,6 @@ def answer_jobs_error(error: e.JobsError) -> Response:
             return answer(422, str(error), errors=_listed(error.errors))
         case e.UnknownJobType():
             return answer(422, str(error), slug="unknown-job-type", errors=_listed([("/type", "unknown")]))
-        case JobHasNoResult():
-            why = {"error": orjson.Fragment(error.error_json)} if error.error_json else {}
-            return answer(409, str(error), slug=error.slug, title=error.title, **why)
         case WebhooksOff():
             return answer(404, str(error), slug="webhooks-off", title="Webhooks are off")
         case e.StoreUnavailable():

@@ -3,22 +3,23 @@
 import json
 from typing import Any
 
+import orjson
 from flask import Response, request
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
-from app.answers import answer_empty, answer_json, answer_poll, answer_submit, base_url
+from app.answers import Asked, answer_empty, answer_json, answer_poll, answer_submit, asked, base_url
 from app.callbacks import CALLBACKS
 from app.cursor import from_cursor, next_link
 from app.described import PROBLEM, RETRY_AFTER, described, problems
 from app.documents import job_list
-from app.errors import InvalidRequest, JobHasNoResult
-from app.front_door import front_door
+from app.errors import InvalidRequest, answer
+from app.front_door import FrontDoor, front_door
 from app.prefer import preference_applied
 from app.request_parser import RequestParser, require_json_accepted
 from app.schemas import CancelSchema, JobSchema, ListQuerySchema, SubmitSchema, WaitQuerySchema
 from app.submitting import canonical, choose, submission
-from app.waiting import submit_and_wait, wait
+from app.waiting import deadline, submit_and_wait, wait
 from jobs.listing import Selection, page
 from jobs.record import Record
 from jobs.status import Status
@@ -48,11 +49,14 @@ class Jobs(MethodView):
         """Submit a job and wait for it, as long as the request says."""
         door = front_door()
         prefer, choice = choose(door, body.get("wait"))
-        record, replayed = submit_and_wait(door, submission(door, body), choice.seconds)
-        minimal = prefer.return_minimal and record.status is Status.COMPLETED
-        applied = preference_applied(prefer, choice, minimal)
-        by_key = replayed and "Idempotency-Key" in request.headers
-        return answer_submit(door, record, applied, minimal=minimal, replayed=by_key)
+        at, until, has_key = asked(door), deadline(choice.seconds), "Idempotency-Key" in request.headers
+
+        def answer(record: Record, replayed: bool) -> Response:
+            minimal = prefer.return_minimal and record.status is Status.COMPLETED
+            applied = preference_applied(prefer, choice, minimal)
+            return answer_submit(door, at, record, applied, minimal=minimal, replayed=replayed and has_key)
+
+        return submit_and_wait(door, submission(door, body), until, answer)
 
     @blp.arguments(ListQuerySchema(), location="query")
     @described(
@@ -99,8 +103,9 @@ class OneJob(MethodView):
         """Look at a job, after waiting for its end if asked to."""
         door = front_door()
         prefer, choice = choose(door, query.get("wait"))
-        record = wait(door, door.store.get(canonical(job_id)), choice.seconds)
-        return answer_poll(door, record, preference_applied(prefer, choice, False))
+        at, until, applied = asked(door), deadline(choice.seconds), preference_applied(prefer, choice, False)
+        record = door.store.get(canonical(job_id))
+        return wait(door, record, until, lambda record: answer_poll(door, at, record, applied))
 
     @described(
         blp.response(204),
@@ -127,15 +132,9 @@ def get_result(query: dict[str, Any], job_id: str) -> Response:
     """The result alone."""
     door = front_door()
     prefer, choice = choose(door, query.get("wait"))
-    record = wait(door, door.store.get(canonical(job_id)), choice.seconds)
-    match record.status:
-        case Status.COMPLETED:
-            return answer_json(record.result_json or "null")
-        case Status.FAILED:
-            raise JobHasNoResult("job-failed", "The job failed", _why(record), record.error_json)
-        case Status.CANCELLED:
-            raise JobHasNoResult("job-cancelled", "The job was cancelled", f"Job {record.id} was cancelled.", None)
-    return answer_poll(door, record, preference_applied(prefer, choice, False))
+    at, until, applied = asked(door), deadline(choice.seconds), preference_applied(prefer, choice, False)
+    record = door.store.get(canonical(job_id))
+    return wait(door, record, until, lambda record: _answer_result(door, at, record, applied))
 
 
 @blp.route("/<job_id:job_id>/cancel", methods=["POST"])
@@ -149,7 +148,7 @@ def cancel(body: dict[str, Any], job_id: str) -> Response:
     """Cancel a job: a queued one never starts, a running one is told at its next progress. Idempotent."""
     door = front_door()
     door.store.cancel(canonical(job_id), body.get("force", False))
-    return answer_poll(door, door.store.get(canonical(job_id)), None)
+    return answer_poll(door, asked(door), door.store.get(canonical(job_id)), None)
 
 
 @blp.route("/<job_id:job_id>/retry", methods=["POST"])
@@ -163,7 +162,23 @@ def retry(job_id: str) -> Response:
     door = front_door()
     record = door.store.get(canonical(job_id))
     new = door.backend.recovery.retry(record, door.types.max_attempts(record.type))
-    return answer_submit(door, new, None, minimal=False)
+    return answer_submit(door, asked(door), new, None, minimal=False)
+
+
+def _answer_result(door: FrontDoor, at: Asked, record: Record, applied: str | None) -> Response:
+    match record.status:
+        case Status.COMPLETED:
+            return answer_json(record.result_json or "null")
+        case Status.FAILED:
+            return _no_result(at, "job-failed", "The job failed", _why(record), record.error_json)
+        case Status.CANCELLED:
+            return _no_result(at, "job-cancelled", "The job was cancelled", f"Job {record.id} was cancelled.", None)
+    return answer_poll(door, at, record, applied)
+
+
+def _no_result(at: Asked, slug: str, title: str, detail: str, error_json: str | None) -> Response:
+    why = {"error": orjson.Fragment(error_json)} if error_json else {}
+    return answer(409, detail, slug=slug, title=title, instance=at.path, **why)
 
 
 def _why(record: Record) -> str:

@@ -13,7 +13,8 @@ from app.front_door import FrontDoor, front_door
 from app.request_parser import RequestParser, require_json_accepted
 from app.seed_schemas import SeedGetQuerySchema, SeedJobSchema, SeedStartSchema, SeedStartWithTimeoutSchema
 from app.submitting import canonical, submission
-from app.waiting import submit_and_wait
+from app.waiting import deadline, submit_and_wait
+from jobs.record import Record
 
 blp = Blueprint("seed", __name__, url_prefix="/Jobs", description="The endpoints of the original project.")
 blp.ARGUMENTS_PARSER = RequestParser()
@@ -58,11 +59,14 @@ def get_job(query: dict[str, Any]) -> Response:
 
 
 def _start(door: FrontDoor, body: dict[str, Any], seconds: float) -> Response:
-    job = submission(door, {**body, "type": door.settings.default_type})
-    record, _ = submit_and_wait(door, job, seconds)
-    if record.is_final:
-        return answer_json(seed_document(record))
-    response = answer_json(orjson.dumps(record.id), 202)
-    response.headers["Location"] = f"{base_url(door)}/Jobs/get?jobId={record.id}"
-    response.headers["Retry-After"] = str(door.retry_after(record))
-    return response
+    base, until = base_url(door), deadline(seconds)
+
+    def answer(record: Record, _: bool) -> Response:
+        if record.is_final:
+            return answer_json(seed_document(record))
+        response = answer_json(orjson.dumps(record.id), 202)
+        response.headers["Location"] = f"{base}/Jobs/get?jobId={record.id}"
+        response.headers["Retry-After"] = str(door.retry_after(record))
+        return response
+
+    return submit_and_wait(door, submission(door, {**body, "type": door.settings.default_type}), until, answer)

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gevent import Timeout, sleep, spawn
-from gevent.local import local
 from gevent.monkey import get_original
 from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors as http
-from gunicorn.workers.ggevent import GeventWorker
 
 from app.arbiter import DrainingArbiter
+from app.parking import ParkingWorker
+from app.pending import Pending
 from app.problems import CONTENT_TYPE, problem_bytes
 from jobs.collecting import collect_rarely
 
@@ -41,20 +41,15 @@ _OUR_FAULT = (http.InvalidResponseHeader, http.InvalidResponseHeaderName)
 """Kinds of ParseException too, though it is the application that sent the header."""
 
 
-class JsonErrorsWorker(GeventWorker):  # type: ignore[misc]
+class JsonErrorsWorker(ParkingWorker):
     """Answers a request that is no HTTP, or that broke the application, with a problem document instead of a page."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._idle: dict[Any, float] = {}
-        self._own = local()
-
-    def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        """As gunicorn does; ``timeout_ctx``, which it enters for each wait, is told whose wait that is."""
-        self._own.client = client
-        super().handle(listener, client, addr)
 
     def timeout_ctx(self) -> "_Idle":
+        """gunicorn enters it for each wait for a request."""
         return _Idle(self.cfg.keepalive, self._own.client, self._idle)
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
@@ -83,6 +78,12 @@ class JsonErrorsWorker(GeventWorker):  # type: ignore[misc]
             return super().handle_request(listener_name, req, gathered, addr)
         finally:
             gathered.flush()
+
+    def write_answer(self, pending: Pending, req: Any, client: Any) -> bool:
+        gathered = _Gathered(client)
+        is_of_use = super().write_answer(pending, req, gathered)
+        gathered.flush()
+        return is_of_use
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         if isinstance(exc, http.ParseException) and not isinstance(exc, _OUR_FAULT):

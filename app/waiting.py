@@ -1,68 +1,74 @@
-"""Submitting and waiting: a request blocks on ``AsyncResult`` until its job ends or its time is over."""
+"""Submitting and waiting: a request blocks until its job has ended or its time is over.
+
+Most jobs end within a moment, and for that long a request keeps its greenlet. One that waits longer is answered
+:class:`app.later.Later`, which gives up all that makes a waiting request dear: its stack and Flask's context.
+
+Every function here takes the time until which to wait (monotonic seconds), and how to answer with what came of it: that
+may be called when the request's context is gone.
+"""
 
 import logging
 import time
-from typing import Any
+from collections.abc import Callable
 
+from flask import Response
 from kombu.exceptions import OperationalError
 
 from app.front_door import FrontDoor
-from jobs.backend import NotEnded
+from app.later import Later, Wait
 from jobs.batch import Batch, BatchSubmission
 from jobs.errors import BatchNotFound, QueueFull, StoreUnavailable
 from jobs.keys import KEYS
 from jobs.record import Record
-from jobs.submission import Accepted, Submission
+from jobs.submission import Submission
 
 log = logging.getLogger(__name__)
 
+A_MOMENT = 0.1
+"""Seconds for which a waiting request keeps its greenlet: to answer from another one takes more CPU time."""
 
-def submit_and_wait(door: FrontDoor, job: Submission, seconds: float) -> tuple[Record, bool]:
-    """Submit the job and wait at most ``seconds`` from now; also whether an earlier equal submit had made it.
+
+def deadline(seconds: float) -> float:
+    """Until when a request waits that waits ``seconds`` from now."""
+    return time.monotonic() + seconds
+
+
+def submit_and_wait(
+    door: FrontDoor, job: Submission, until: float, answer: Callable[[Record, bool], Response]
+) -> Response:
+    """Submit the job, and answer when it has ended or the time is over; also whether an earlier equal submit made it.
 
     Raises:
         JobIdTaken, IdempotencyKeyReused, QueueFull, StoreUnavailable: nothing was stored.
     """
-    until = time.monotonic() + seconds
     door.pressure.check()
     message = door.queue.message(job)
+    begun = None if _is_over(door, until) else Wait(door.backend, job.id, until)
+    is_new = False
     try:
-        if seconds <= 0 or door.is_full:
-            accepted = door.store.submit(job, message)
-            record = accepted.record
-            if record is not None:
-                _hand_over(door, job)
-        else:
-            accepted, record = _submit_and_block(door, job, message, until)
+        accepted = door.store.submit(job, message, begun.expect() if begun else "")
+        if accepted.record is not None:
+            _hand_over(door, job)
+            is_new = True
     except QueueFull as full:
         raise door.pressure.full(full.waiting, door.settings.max_queue) from full
-    if record is not None:
-        return record, False
-    return wait(door, door.store.get(accepted.id), until - time.monotonic()), True
-
-
-def _submit_and_block(door: FrontDoor, job: Submission, message: str, until: float) -> tuple[Accepted, Record | None]:
-    """Submit with the waiter in place before the job can end; no record for a job that was there before."""
-    result = door.celery.AsyncResult(job.id)
-    reply_to = door.backend.reply_channel
-    door.backend.expect(result)
-    try:
-        accepted = door.store.submit(job, message, reply_to)
-        if accepted.record is None:
-            return accepted, None
-        _hand_over(door, job)
-        return accepted, _block(result, until - time.monotonic()) or accepted.record
     finally:
-        door.backend.remove_pending_result(result)
+        if begun is not None and not is_new:
+            begun.give_up()
+    record = accepted.record
+    if record is None:
+        return wait(door, door.store.get(accepted.id), until, lambda record: answer(record, True))
+    if begun is None:
+        return answer(record, False)
+    return _answer_at_end(begun, lambda found: answer(found or record, False))
 
 
-def submit_batch_and_wait(door: FrontDoor, batch: BatchSubmission, seconds: float) -> tuple[Batch, bool]:
-    """Submit the batch and wait at most ``seconds`` for its end; also whether an earlier equal submit had made it.
+def submit_batch(door: FrontDoor, batch: BatchSubmission) -> tuple[Batch, bool]:
+    """Submit the batch; also whether it is new, and not what an earlier equal submit made.
 
     Raises:
         JobIdTaken, IdempotencyKeyReused, QueueFull, StoreUnavailable: nothing was stored.
     """
-    until = time.monotonic() + seconds
     door.pressure.check()
     messages = [door.queue.message(job) for job in batch.jobs]
     try:
@@ -72,18 +78,52 @@ def submit_batch_and_wait(door: FrontDoor, batch: BatchSubmission, seconds: floa
     if is_new:
         for job in batch.jobs:
             _hand_over(door, job)
-    return wait_for_batch(door, accepted, until - time.monotonic()), not is_new
+    return accepted, is_new
 
 
-def wait_for_batch(door: FrontDoor, batch: Batch, seconds: float) -> Batch:
-    """The batch once it has ended, or as it stands after ``seconds``."""
-    if batch.is_final or seconds <= 0 or door.is_full:
-        return batch
+def wait_for_batch(door: FrontDoor, batch: Batch, until: float, answer: Callable[[Batch], Response]) -> Response:
+    """Answer with the batch once it has ended, or as it stands when the time is over."""
+
+    def answer_now(_: Record | None) -> Response:
+        try:
+            return answer(door.batches.get(batch.id))
+        except (BatchNotFound, StoreUnavailable):
+            return answer(batch)
+
+    return answer(batch) if batch.is_final else _wait(door, batch.id, until, answer_now, lambda: answer(batch))
+
+
+def wait(door: FrontDoor, record: Record, until: float, answer: Callable[[Record], Response]) -> Response:
+    """Answer with the job once it has ended, or as it stands when the time is over."""
+    if record.is_final:
+        return answer(record)
+    return _wait(door, record.id, until, lambda found: answer(found or record), lambda: answer(record))
+
+
+def _wait(
+    door: FrontDoor,
+    job_id: str,
+    until: float,
+    answer: Callable[[Record | None], Response],
+    answer_at_once: Callable[[], Response],
+) -> Response:
+    if _is_over(door, until):
+        return answer_at_once()
+    begun = Wait(door.backend, job_id, until)
     try:
-        _block(door.celery.AsyncResult(batch.id), seconds)
-        return door.batches.get(batch.id)
-    except (BatchNotFound, StoreUnavailable):
-        return batch
+        begun.begin()
+    except StoreUnavailable:
+        return answer_at_once()
+    return _answer_at_end(begun, answer)
+
+
+def _is_over(door: FrontDoor, until: float) -> bool:
+    """Whether nobody waits: there is no time left, or as many wait as may, or the process is about to end."""
+    return until <= time.monotonic() or door.is_full or door.backend.ending
+
+
+def _answer_at_end(begun: Wait, answer: Callable[[Record | None], Response]) -> Response:
+    return answer(begun.end()) if begun.is_over_within(A_MOMENT) else Later(begun, answer)
 
 
 def _hand_over(door: FrontDoor, job: Submission) -> None:
@@ -95,24 +135,3 @@ def _hand_over(door: FrontDoor, job: Submission) -> None:
         door.store.forget(job.id, KEYS.scheduled)
     except (OperationalError, StoreUnavailable) as error:
         log.warning("job %s: its message is not with the broker yet: %s", job.id, error)
-
-
-def wait(door: FrontDoor, record: Record, seconds: float) -> Record:
-    """The job once it has ended, or as it stands after ``seconds``."""
-    if record.is_final or seconds <= 0 or door.is_full:
-        return record
-    try:
-        return _block(door.celery.AsyncResult(record.id), seconds) or record
-    except StoreUnavailable:
-        return record
-
-
-def _block(result: Any, seconds: float) -> Record | None:
-    """Block on the result; None when the job could not be read at the end."""
-    ended: list[dict[str, Any]] = []
-    try:
-        result.get(timeout=max(0.0, seconds), propagate=False, on_message=ended.append)
-    except NotEnded as still:
-        return still.record
-    record: Record = ended[0]["record"]
-    return record

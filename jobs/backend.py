@@ -175,6 +175,11 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
     def waiting(self) -> int:
         return int(self.result_consumer.waiting)
 
+    @property
+    def ending(self) -> bool:
+        """Whether :meth:`end_waits` was called: no wait is worth beginning."""
+        return bool(self.result_consumer.ending)
+
     def end_waits(self) -> None:
         """Called once, before the process ends: see :meth:`jobs.replies.ReplyConsumer.end_waits`."""
         self.result_consumer.end_waits()
@@ -209,7 +214,27 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
         with suppress(JobNotFound):
             record = self.store.watch(waiter.job_id, channel)
             waiter.announced = True
-            waiter.final = record if record.is_final else None
+            if record.is_final:
+                waiter.final = record
+                waiter.wake()
+
+    def is_woken_within(self, result: AsyncResult, seconds: float) -> bool:
+        """Sleep until ``result.get`` would return before its time, or for ``seconds``; the wait must have begun."""
+        return self.ending or self._expected[id(result)].is_woken_within(seconds)
+
+    def tell(self, result: AsyncResult, on_wake: Callable[[], None]) -> bool:
+        """Have ``on_wake`` called when ``result.get`` would return before its time, now if it would at once.
+
+        False when that cannot be told, and somebody has to block in ``get``: the job was not known when the wait began.
+        ``on_wake`` may be called more than once, by the thread that reads the replies, and must not block.
+        """
+        waiter = self._expected[id(result)]
+        if not waiter.announced:
+            return False
+        waiter.tell(on_wake)
+        if self.ending:
+            on_wake()
+        return True
 
     def remove_pending_result(self, result: AsyncResult) -> AsyncResult:
         waiter = self._expected.pop(id(result), None)
@@ -250,7 +275,7 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
         deadline = None if timeout is None else time.monotonic() + timeout
         waiter = self._expected[id(result)]
         while waiter.final is None:
-            if self.result_consumer.ending:
+            if self.ending:
                 return self._read(result.id)
             left = None if deadline is None else deadline - time.monotonic()
             if not waiter.announced and (left is None or left > LOOK_AGAIN_AFTER):

@@ -34,7 +34,7 @@ RECHECK_AT_ONCE = 500
 class Waiter:
     """Somebody who waits for one job; a bare lock is the lightest thing that sleeps, in threads and greenlets."""
 
-    __slots__ = ("_lock", "announced", "final", "job_id")
+    __slots__ = ("_lock", "_on_wake", "announced", "final", "job_id")
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
@@ -44,6 +44,7 @@ class Waiter:
         """The ended job, once it is known."""
         self._lock = threading.Lock()
         self._lock.acquire()
+        self._on_wake: Callable[[], None] | None = None
 
     def wait(self, seconds: float | None) -> bool:
         """Sleep until woken (True) or ``seconds`` are over (False); None waits for ever."""
@@ -52,6 +53,21 @@ class Waiter:
     def wake(self) -> None:
         if self._lock.locked():
             self._lock.release()
+        if self._on_wake is not None:
+            self._on_wake()
+
+    def is_woken_within(self, seconds: float) -> bool:
+        """Sleep as :meth:`wait` does, which will then return at once for whoever was woken."""
+        woken = self.wait(seconds)
+        if woken:
+            self._lock.release()
+        return woken
+
+    def tell(self, on_wake: Callable[[], None]) -> None:
+        """Call ``on_wake`` when woken, now if it has been; it may be called more than once, and must not block."""
+        self._on_wake = on_wake
+        if not self._lock.locked():
+            on_wake()
 
 
 class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
@@ -59,7 +75,7 @@ class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
-        self._waiters: dict[str, list[Waiter]] = {}
+        self._waiters: dict[str, dict[Waiter, None]] = {}
         self._waiting = 0
         self._reader: _Reader | None = None
         self._starting = threading.Lock()
@@ -86,14 +102,14 @@ class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
     def expect(self, job_id: str) -> Waiter:
         """A waiter that is woken when the job's end is told on the reply channel."""
         waiter = Waiter(job_id)
-        self._waiters.setdefault(job_id, []).append(waiter)
+        self._waiters.setdefault(job_id, {})[waiter] = None
         self._waiting += 1
         return waiter
 
     def forget(self, waiter: Waiter) -> None:
-        waiters = self._waiters.get(waiter.job_id, [])
+        waiters = self._waiters.get(waiter.job_id, {})
         if waiter in waiters:
-            waiters.remove(waiter)
+            del waiters[waiter]
             self._waiting -= 1
         if not waiters:
             self._waiters.pop(waiter.job_id, None)

@@ -125,7 +125,7 @@ class Settings:
     public_url: str | None = _setting(None, _http_url, "what our URLs start with; else the request's own")
     default_wait: float = _setting(0.0, _seconds, "seconds a submit waits when it does not say")
     max_wait: float = _setting(60.0, _seconds, "the longest wait in seconds; more is clamped")
-    max_waiters: int = _setting(10_000, _count, "requests that may wait in one web process")
+    max_waiters: int = _setting(20_000, _count, "requests that may wait in one web process")
     max_queue: int = _setting(1_000_000, _count, "jobs that may be New; past them a submit is answered 503")
     max_body: int = _setting(1_048_576, _count, "bytes of a request's body")
     max_result: int = _setting(1_048_576, _count, "bytes of a job's result, as JSON")

@@ -1,6 +1,5 @@
 """The web server itself: a trivial application under it, and raw sockets in front of it."""
 
-import json
 import os
 import signal
 import socket
@@ -10,13 +9,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.eventually import eventually
 from support.processes import ROOT, clean_environ
+from support.raw_http import Answer, read_answer
 
 from launch.child import child_options
 from launch.redis_server import free_port
@@ -67,16 +65,6 @@ Server("127.0.0.1", int(sys.argv[1]), 1, load).run()
 HOST = b"Host: localhost\r\n"
 
 
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
 class Served:
     """The server in a process of its own."""
 
@@ -120,20 +108,6 @@ class Served:
         with suppress(OSError):
             return self.ask(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n").status == 200
         return False
-
-
-def read_answer(connection: socket.socket) -> Answer:
-    received = b""
-    while b"\r\n\r\n" not in received:
-        piece = connection.recv(65_536)
-        assert piece, f"closed after {received!r}"
-        received += piece
-    head, body = received.split(b"\r\n\r\n", 1)
-    first, *lines = head.decode("latin-1").split("\r\n")
-    headers = dict(line.split(": ", 1) for line in lines)
-    while len(body) < int(headers["Content-Length"]):
-        body += connection.recv(65_536)
-    return Answer(int(first.split()[1]), headers, body)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,182 @@
+"""A request that waits longer than a moment gives its greenlet up; its connection must not show it."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from support.eventually import eventually
+from support.raw_http import Answer, read_answer
+from support.service import Service
+from support.timing import assert_takes
+
+from app.waiting import A_MOMENT
+from launch.redis_server import RedisServer
+
+LONG = A_MOMENT * 5
+
+
+@contextmanager
+def connected(service: Service) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
+        yield connection
+
+
+def get(path: str, *lines: str, method: str = "GET", version: str = "1.1") -> bytes:
+    return "".join(f"{line}\r\n" for line in (f"{method} {path} HTTP/{version}", "Host: a", *lines, "")).encode()
+
+
+def post(body: str, *lines: str) -> bytes:
+    return get("/jobs", "Content-Type: application/json", *lines, method="POST") + body.encode()
+
+
+def slow_job(service: Service, seconds: float = LONG) -> str:
+    return str(service.submit("demo.random_delay", parameters={"seconds": seconds}).json()["id"])
+
+
+def submit_slow_job() -> str:
+    return json.dumps({"type": "demo.random_delay", "parameters": {"seconds": LONG}, "wait": 10})
+
+
+def ask(connection: socket.socket, request: bytes) -> Answer:
+    connection.sendall(request)
+    return read_answer(connection)
+
+
+def test_its_connection_goes_on_with_the_next_requests(service: Service) -> None:
+    with connected(service) as connection:
+        for _ in range(3):
+            first = ask(connection, get(f"/jobs/{slow_job(service)}?wait=10"))
+            second = ask(connection, get("/health/live"))
+            assert (first.status, first.json()["status"], second.status) == (200, "Completed", 200)
+            assert first.headers["Connection"] == "keep-alive"
+
+
+def test_the_next_request_may_come_before_its_answer(service: Service) -> None:
+    with connected(service) as connection:
+        connection.sendall(get(f"/jobs/{slow_job(service)}?wait=10"))
+        time.sleep(A_MOMENT * 2)  # it is parked by now
+        connection.sendall(get("/health/live"))
+        assert read_answer(connection).json()["status"] == "Completed"
+        assert read_answer(connection).json() == {"status": "live"}
+
+
+def test_two_requests_in_one_packet_are_answered_in_order(service: Service) -> None:
+    with connected(service) as connection:
+        connection.sendall(get(f"/jobs/{slow_job(service)}?wait=10") + get("/health/live"))
+        assert read_answer(connection).json()["status"] == "Completed"
+        assert read_answer(connection).json() == {"status": "live"}
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["with its head", "after a while"])
+def test_a_body_that_nobody_reads_is_not_taken_for_the_next_request(service: Service, at_once: bool) -> None:
+    body = get("/health/ready")
+    with connected(service) as connection:
+        head = get(f"/jobs/{slow_job(service)}?wait=10", f"Content-Length: {len(body)}")
+        connection.sendall(head + body if at_once else head)
+        time.sleep(A_MOMENT * 2)
+        connection.sendall(b"" if at_once else body)
+        assert read_answer(connection).json()["status"] == "Completed"
+        assert ask(connection, get("/health/live")).json() == {"status": "live"}
+
+
+def test_a_submit_in_chunks_waits_as_any_other(service: Service) -> None:
+    body = submit_slow_job()
+    with connected(service) as connection:
+        chunked = post(f"{len(body):x}\r\n{body}\r\n0\r\n\r\n", "Transfer-Encoding: chunked")
+        answer = ask(connection, chunked)
+        assert (answer.status, answer.json()["status"]) == (200, "Completed")
+        assert ask(connection, get("/health/live")).status == 200
+
+
+def test_the_time_of_a_parked_request_is_exact(service: Service) -> None:
+    job_id = slow_job(service, 2)
+    with connected(service) as connection:
+        answers: list[Answer] = []
+        request = get(f"/jobs/{job_id}?wait=0.4")
+        assert_takes(lambda: answers.append(ask(connection, request)), at_least=0.4, at_most=0.45)
+    assert [answer.status for answer in answers] == [202] * len(answers)
+    assert answers[0].headers["Retry-After"]
+
+
+def test_a_client_that_asked_for_the_end_of_the_connection_gets_it(service: Service) -> None:
+    for request in (
+        get(f"/jobs/{slow_job(service)}?wait=10", "Connection: close"),
+        get(f"/jobs/{slow_job(service)}?wait=10", version="1.0"),
+    ):
+        with connected(service) as connection:
+            answer = ask(connection, request)
+            assert (answer.status, answer.headers["Connection"]) == (200, "close")
+            assert connection.recv(1) == b""
+
+
+def test_answers_without_a_body_leave_the_connection_in_order(service: Service) -> None:
+    job_id = slow_job(service, 1.5)
+    known = service.get(f"/jobs/{slow_job(service, 0)}", params={"wait": 10})
+    with connected(service) as connection:
+        unchanged = get(f"/jobs/{job_id}?wait=0.3", f"If-None-Match: {running_version(service, job_id)}")
+        assert ask(connection, unchanged).status == 304
+        body = submit_slow_job()
+        minimal = post(body, f"Content-Length: {len(body)}", "Prefer: return=minimal")
+        assert ask(connection, minimal).status == 204
+        connection.sendall(get(f"/jobs/{slow_job(service)}?wait=10", method="HEAD"))
+        head = read_answer(connection, to_head=True)
+        assert (head.status, int(head.headers["Content-Length"]) > len(known.content) // 2) == (200, True)
+        assert ask(connection, get("/health/live")).status == 200
+
+
+def running_version(service: Service, job_id: str) -> str:
+    eventually(lambda: service.get(f"/jobs/{job_id}").json()["status"] == "InProgress")
+    return service.get(f"/jobs/{job_id}").headers["ETag"]
+
+
+def test_a_result_that_there_is_none_of_is_a_problem_of_the_path_asked_for(service: Service) -> None:
+    job_id = str(service.submit("demo.fail", delay=LONG).json()["id"])
+    with connected(service) as connection:
+        answer = ask(connection, get(f"/jobs/{job_id}/result?wait=10"))
+    assert (answer.status, answer.headers["Content-Type"]) == (409, "application/problem+json")
+    assert (answer.json()["type"], answer.json()["instance"]) == ("/problems/job-failed", f"/jobs/{job_id}/result")
+
+
+def test_clients_that_go_away_meanwhile_harm_nobody(service: Service) -> None:
+    assert service.web is not None
+    job_id = slow_job(service, A_MOMENT * 8)
+    files = psutil.Process(service.web.popen.pid).children()[0]
+    before = files.num_fds()
+    for _ in range(20):
+        with connected(service) as connection:
+            connection.sendall(get(f"/jobs/{job_id}?wait=10"))
+            time.sleep(0.01)
+    assert service.finished(job_id)["status"] == "Completed"
+    eventually(lambda: files.num_fds() <= before + 2)
+    assert "Traceback" not in service.web.text
+
+
+def test_as_many_wait_as_may_and_the_next_is_answered_at_once(tmp_path: Path, redis_server: RedisServer) -> None:
+    with Service(tmp_path, redis_server, JOBS_MAX_WAITERS="2") as service:
+        job_id = slow_job(service, 2)
+        with connected(service) as first, connected(service) as second:
+            for connection in (first, second):
+                connection.sendall(get(f"/jobs/{job_id}?wait=10"))
+            time.sleep(A_MOMENT * 2)
+            began = time.monotonic()
+            assert service.get(f"/jobs/{job_id}", params={"wait": 10}).status_code == 202
+            assert time.monotonic() - began < 1
+            assert [read_answer(connection).status for connection in (first, second)] == [200, 200]
+        assert service.get(f"/jobs/{slow_job(service)}", params={"wait": 10}).status_code == 200
+
+
+def test_a_stopping_process_answers_them_now(tmp_path: Path, redis_server: RedisServer) -> None:
+    with Service(tmp_path, redis_server) as service, connected(service) as connection:
+        assert service.web is not None
+        connection.sendall(get(f"/jobs/{slow_job(service, 30)}?wait=30"))
+        time.sleep(A_MOMENT * 2)
+        service.web.popen.terminate()
+        answer = read_answer(connection)
+        assert (answer.status, answer.headers["Connection"]) == (202, "close")
+        assert service.web.popen.wait(5) == 0
+        assert "Traceback" not in service.web.text
