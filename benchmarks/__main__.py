@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks import events, growth, load, polling, rates, table, waiting
+from benchmarks import burst, events, growth, load, polling, rates, table, waiting
 from benchmarks.process import ROOT
 from benchmarks.systems import Arq, BenchmarkError, Ours, OursWithTaskEvents, Stock, System, Taskiq
 from launch.redis_server import ServerError
@@ -61,6 +61,8 @@ def _measure(options: argparse.Namespace, command: str) -> str:
             with Ours(directory / "waiting") as ours:
                 rounds = waiting.measure(ours, options.rounds, options.waiters, _tell)
             parts.append(table.waiting(rounds, options.waiters))
+            with burst.PatientOurs(directory / "burst") as ours:
+                parts.append(burst.measure(ours, options.rounds, options.waiters, _tell))
         if options.rates:
             with Ours(directory / "rates") as ours:
                 parts.append(rates.measure(ours, options.rounds, options.seconds, _tell))
@@ -96,7 +98,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=_count, default=3, help="rounds, of which medians are shown (%(default)s)")
     parser.add_argument("--seconds", type=_count, default=8, help="seconds of one run (%(default)s)")
-    parser.add_argument("--waiters", type=int, default=5000, help="waiting requests; 0 leaves them out (%(default)s)")
+    parser.add_argument("--waiters", type=int, default=10_000, help="waiting requests; 0 leaves them out (%(default)s)")
     parser.add_argument(
         "--rates", type=int, choices=(0, 1), default=1, help="polls and batches; 0 leaves them out (%(default)s)"
     )

@@ -29,7 +29,7 @@ from launch.child import child_options
 WARM_UP_TURNS, TURNS, JOBS_A_TURN = 4, 12, 25
 LONG_JOB = b'{"type":"demo.random_delay","parameters":{"seconds":3600}}'
 SPARE_FILES = 200
-SENT_WITHIN = 40.0
+SENT_WITHIN = 60.0
 ENDED_WITHIN = 10.0
 QUIET_WITHIN = 15.0
 QUIET = 0.1
