@@ -8,7 +8,7 @@ from celery.result import AsyncResult
 from flask import Response
 
 from app.pending import Pending
-from jobs.backend import JobBackend, NotEnded
+from jobs.backend import JobBackend
 from jobs.record import Record
 
 if TYPE_CHECKING:
@@ -53,14 +53,7 @@ class Wait:
 
     def end(self) -> Record | None:
         """Block for what is left of it, and say how the job stands; None when it could not be read."""
-        ended: list[dict[str, Any]] = []
-        left = max(0.0, self.until - time.monotonic())
-        try:
-            self._result.get(timeout=left, propagate=False, on_message=ended.append)
-        except NotEnded as still:
-            return still.record
-        record: Record = ended[0]["record"]
-        return record
+        return self._backend.record_at_end(self._result, max(0.0, self.until - time.monotonic()))
 
     def give_up(self) -> None:
         self._backend.remove_pending_result(self._result)

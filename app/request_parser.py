@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 from flask import Request, request
 from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import NotAcceptable, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import ClientDisconnected, NotAcceptable, RequestEntityTooLarge, UnsupportedMediaType
 
 from app.errors import InvalidRequest
 from app.parameters import MOST_ERRORS, pointer
@@ -59,11 +59,15 @@ class RequestParser(FlaskParser):
 
 
 def _body(req: Request) -> bytes:
-    """The bytes sent. werkzeug cuts a chunked body off at the limit and says nothing, so that one is read here."""
-    if req.content_length is not None or req.max_content_length is None:
-        return req.get_data(cache=False)
-    body: bytes = req.environ["wsgi.input"].read(req.max_content_length + 1)
-    if len(body) > req.max_content_length:
+    """The bytes sent. werkzeug cuts a chunked body off at the limit and says nothing; any other it reads twice."""
+    length, most = req.content_length, req.max_content_length
+    if most is not None and (length or 0) > most:
+        raise RequestEntityTooLarge
+    asked = length if length is not None else -1 if most is None else most + 1
+    body: bytes = req.environ["wsgi.input"].read(asked)
+    if length is not None and len(body) < length:
+        raise ClientDisconnected
+    if most is not None and len(body) > most:
         raise RequestEntityTooLarge
     return body
 

@@ -251,17 +251,12 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
         on_message: Callable[[dict[str, Any]], None] | None = None,
         **_: Any,
     ) -> Any:
-        """Block until the job is final, at most ``timeout`` seconds, exactly.
-
-        ``on_message`` is given the meta, whose ``record`` is the job's record.
+        """Block until the job is final, at most ``timeout`` seconds, exactly. ``on_message`` is given the meta.
 
         Raises:
             NotEnded: the time is over; the job goes on. It is a ``celery.exceptions.TimeoutError``.
         """
-        try:
-            record = self._await(result, timeout)
-        finally:
-            self.remove_pending_result(result)
+        record = self.record_at_end(result, timeout)
         if record is None or not record.is_final:
             raise NotEnded(record)
         meta = meta_of(record)
@@ -269,6 +264,16 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
             on_message(meta)
         result._maybe_set_cache(meta)
         return result.maybe_throw(callback=callback, propagate=propagate)
+
+    def record_at_end(self, result: AsyncResult, timeout: float | None) -> Record | None:
+        """What ``result.get`` does, for whoever wants the record: the job once it is final or the time is over.
+
+        None when it could not be read then. The wait must have begun.
+        """
+        try:
+            return self._await(result, timeout)
+        finally:
+            self.remove_pending_result(result)
 
     def _await(self, result: AsyncResult, timeout: float | None) -> Record | None:
         """The job once it is final or the time is over; None when it could not be read then."""
@@ -304,7 +309,7 @@ def _is_of_plain_task(request: Any) -> bool:
 
 
 def meta_of(record: Record) -> dict[str, Any]:
-    """A record as Celery's result meta, with the ``record`` itself added."""
+    """A record as Celery's result meta."""
     result: Any = None
     if record.status is Status.COMPLETED:
         result = json.loads(record.result_json or "null")
@@ -321,5 +326,4 @@ def meta_of(record: Record) -> dict[str, Any]:
         "children": [],
         "date_done": rfc3339(record.finished_at),
         "name": record.type,
-        "record": record,
     }

@@ -4,7 +4,6 @@
 everybody for every message and rounds timeouts up to whole seconds; this one does none of that.
 """
 
-import json
 import logging
 import os
 import threading
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+import orjson
 from celery.backends.asynchronous import BaseResultConsumer
 from redis import Redis
 from redis.client import PubSub
@@ -131,7 +131,7 @@ class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
 
     def _told(self, message: str) -> None:
         """A job has ended: hand its record to whoever waits for it."""
-        job_id, flat = json.loads(message)
+        job_id, flat = orjson.loads(message)
         waiters = self._waiters.get(job_id)
         if waiters:
             record = self.backend.store.record(job_id, flat)
