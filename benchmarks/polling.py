@@ -73,7 +73,7 @@ def table(found: list[Learned]) -> str:
 def best_median_late(lengths: Sequence[float], most_polls: float) -> float:
     """The median of how late (in lengths) the ends of jobs are known to whoever asks at the best times there are.
 
-    These are whole seconds after the start, the same for all jobs, chosen in the knowledge of all their lengths, and with
+    These are whole seconds after the start, the same for all jobs, chosen in the knowledge of all lengths, and with
     ``most_polls`` in the mean.
     """
     found = [_late_and_polls(lengths, best_schedule(lengths, price)) for price in PRICES]
