@@ -1,7 +1,6 @@
 """The Prefer header (RFC 7240), and how long a request waits."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -30,14 +29,16 @@ class WaitChoice:
     """Whether the Prefer header decided it."""
 
 
-def parse_prefer(header_values: Iterable[str]) -> Prefer:
-    """Read all Prefer headers of a request; the first of equal preferences counts, what is malformed does not."""
+def parse_prefer(header: str) -> Prefer:
+    """Read the Prefer header, several of which WSGI makes one, with commas.
+
+    The first of equal preferences counts, what is malformed does not.
+    """
     found: dict[str, str] = {}
-    for value in header_values:
-        for element in _ELEMENT.findall(value):
-            match = _PREFERENCE.fullmatch(element)
-            if match:
-                found.setdefault(match[1].lower(), _unquoted(match[2] or ""))
+    for element in _ELEMENT.findall(header):
+        match = _PREFERENCE.fullmatch(element)
+        if match:
+            found.setdefault(match[1].lower(), _unquoted(match[2] or ""))
     return Prefer(found.get("wait"), "respond-async" in found, found.get("return", "").lower() == "minimal")
 
 

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -55,6 +56,7 @@ class TrustedProxies:
         return any(peer in network for network in self._networks)
 
 
+@lru_cache(maxsize=256)
 def is_host(text: str) -> bool:
     """Whether it is a host name or address, with a port or without."""
     match = _HOST.fullmatch(text)
@@ -72,6 +74,7 @@ def _is_ipv6(text: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=256)
 def _is_port(text: str) -> bool:
     return re.fullmatch("[0-9]{1,5}", text, re.ASCII) is not None and 0 < int(text) < 65536
 
@@ -80,7 +83,8 @@ def _makes_urls(environ: dict[str, Any]) -> bool:
     """Without a Host (HTTP/1.0) they are made from SERVER_PORT, which X-Forwarded-Port may have set."""
     host, port = environ.get("HTTP_HOST", ""), environ.get("SERVER_PORT", "")
     scheme_is_ours = environ.get("wsgi.url_scheme") in {"http", "https"}
-    prefix_is_path = _PREFIX.fullmatch(environ.get("SCRIPT_NAME", "")) is not None
+    prefix = environ.get("SCRIPT_NAME", "")
+    prefix_is_path = not prefix or _PREFIX.fullmatch(prefix) is not None
     return scheme_is_ours and prefix_is_path and (not host or is_host(host)) and (not port or _is_port(port))
 
 

@@ -89,6 +89,6 @@ def require_json_accepted() -> None:
     Raises:
         NotAcceptable.
     """
-    accepted = request.accept_mimetypes
+    accepted = request.accept_mimetypes if "Accept" in request.headers else None
     if accepted and not any(accepted[kind] > 0 for kind in ("application/json", "application/problem+json")):
         raise NotAcceptable("This is answered as application/json only.")

@@ -46,7 +46,7 @@ def choose(door: FrontDoor, asked: float | None) -> tuple[Prefer, WaitChoice]:
     Raises:
         InvalidRequest: ``Prefer: wait`` is no number of seconds.
     """
-    prefer = parse_prefer(request.headers.getlist("Prefer"))
+    prefer = parse_prefer(request.headers.get("Prefer", ""))
     try:
         return prefer, choose_wait(asked, prefer, door.settings.default_wait, door.settings.max_wait)
     except ValueError as error:
