@@ -144,7 +144,7 @@ def test_what_was_used_is_echoed_as_it_was_used(asked: float | None, header: str
 
 
 def test_a_minimal_answer_is_echoed_whoever_decided_the_wait() -> None:
-    prefer = parse_prefer(["return=minimal, wait=5"])
+    prefer = parse_prefer("return=minimal, wait=5")
     assert preference_applied(prefer, choose_wait(1, prefer, 0, 60), minimal_applied=True) == "return=minimal"
     applied = preference_applied(prefer, choose_wait(None, prefer, 0, 60), minimal_applied=True)
     assert applied == "wait=5, return=minimal"
@@ -153,7 +153,7 @@ def test_a_minimal_answer_is_echoed_whoever_decided_the_wait() -> None:
 @quick
 @given(st.decimals(0, 60, places=3))
 def test_an_echoed_wait_reads_as_the_wait_that_was_given(wait: object) -> None:
-    prefer = parse_prefer([f"wait={wait}"])
+    prefer = parse_prefer(f"wait={wait}")
     choice = choose_wait(None, prefer, 0, 60)
     applied = preference_applied(prefer, choice, minimal_applied=False)
     assert applied is not None
