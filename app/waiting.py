@@ -76,8 +76,7 @@ def submit_batch(door: FrontDoor, batch: BatchSubmission) -> tuple[Batch, bool]:
     except QueueFull as full:
         raise door.pressure.full(full.waiting, door.settings.max_queue) from full
     if is_new:
-        for job in batch.jobs:
-            _hand_over(door, job)
+        all(_hand_over(door, job) for job in batch.jobs)  # no further than to the first that fails
     return accepted, is_new
 
 
@@ -126,12 +125,14 @@ def _answer_at_end(begun: Wait, answer: Callable[[Record | None], Response]) -> 
     return answer(begun.end()) if begun.is_over_within(A_MOMENT) else Later(begun, answer)
 
 
-def _hand_over(door: FrontDoor, job: Submission) -> None:
+def _hand_over(door: FrontDoor, job: Submission) -> bool:
     """Give a new job's message to a broker that is another server; if that fails, a reconciler does it in a while."""
     if not door.queue.is_outside or job.delay > 0:
-        return
+        return True
     try:
         door.queue.publish(job)
         door.store.forget(job.id, KEYS.scheduled)
     except (OperationalError, StoreUnavailable) as error:
         log.warning("job %s: its message is not with the broker yet: %s", job.id, error)
+        return False
+    return True

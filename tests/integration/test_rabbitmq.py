@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,13 +73,20 @@ def test_jobs_go_through_it_and_survive_its_absence(rabbitmq: RabbitMQ, tmp_path
             )
             delayed = site.submit("demo.noop", delay=1).json()["id"]
             assert site.finished(delayed)["status"] == "Completed"
+            batch = site.submit_batch([{"type": "demo.noop"}] * 50, wait=20)
+            assert (batch.status_code, batch.json()["counts"]["Completed"]) == (200, 50)
             rabbitmq.stop()
             accepted = site.submit("demo.noop")
             assert accepted.status_code == 202
+            began = time.monotonic()
+            batch = site.submit_batch([{"type": "demo.noop"}] * 200).json()
+            assert time.monotonic() - began < 3
             rabbitmq.start()
             done = eventually(
                 lambda: (a := site.get(f"/jobs/{accepted.json()['id']}")).status_code == 200 and a.json(), 40
             )
             assert done["status"] == "Completed"
+            ended = site.get(f"/batches/{batch['id']}", params={"wait": 40})
+            assert (ended.status_code, ended.json()["counts"]["Completed"]) == (200, 200)
         finally:
             site.stop()
