@@ -68,7 +68,7 @@ def test_what_is_drawn_is_what_is_in_the_table() -> None:
     assert drawn["stored"] == [0, 10]
     assert drawn["calls"]["submit"] == [3.0, 6.0]
     assert drawn["none_stored"]["submit"] == [3.0, 3.0]
-    assert drawn["rates"] == dict.fromkeys((NOOP, WAITING, COMPUTING), [100.0, 200.0, 400.0])
+    assert drawn["rates"] == {kind: [100.0, 200.0, 400.0] for kind in (NOOP, WAITING, COMPUTING)}
 
 
 def test_three_numbers_of_stored_jobs_are_measured() -> None:
