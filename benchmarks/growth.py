@@ -30,6 +30,9 @@ MOST_BYTES = 1_200
 """What a stored no-op job may take of Redis, without its events."""
 TURNS = 8
 """Turns of 25 calls that a round has for each call."""
+SETTLING = 80
+"""Turns of submits before anything is measured: a rewrite of its file forks Redis, which then pays for its first write
+to each page of memory (75 page faults a job at first, with 100,000 stored, and 2 after some 1,000 jobs)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ def measure(directory: Path, stored: Sequence[int], rounds: int, seconds: int, t
         levels: list[Level] = []
         for wanted in stored:
             bytes_a_job = _grow(filled.redis_url, levels[-1].stored if levels else 0, wanted, tell)
+            medians(pair, SUBMIT, SETTLING)
             levels.append(_level(pair, wanted, rounds, bytes_a_job, bytes_used(filled.redis_url)[1]))
             tell(f"growth: measured with {wanted:,} jobs stored")
         rewriting = _while_rewriting(pair, filled.redis_url)
