@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check lint types imports guard bench faults faults-short compose-test lock clean help
+.PHONY: run test check lint types imports guard bench growth pools faults faults-short compose-test lock clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -31,6 +31,12 @@ guard: $(VENV)/.dev ## has a job become dearer? Its CPU time against benchmarks/
 
 bench: $(VENV)/.dev $(VENV)/.peers ## side by side with stock Flask + Celery, FastAPI + arq and FastAPI + taskiq
 	$(BIN)/python -m benchmarks --peers $(VENV)/peers/bin/python
+
+growth: $(VENV)/.dev $(VENV)/.peers ## the same calls with 0, 100,000 and 1,000,000 jobs stored; 1, 2 and 4 worker processes; about 10 minutes
+	$(BIN)/python -m benchmarks.growth --peers $(VENV)/peers/bin/python $(if $(WRITE),--write $(WRITE))
+
+pools: $(VENV)/.dev ## which of Celery's pools for which jobs, and what each cannot do; about 9 minutes
+	$(BIN)/python -m benchmarks.pools $(if $(WRITE),--write $(WRITE))
 
 faults: $(VENV)/.dev ## kill everything, look whether a job was lost; at most 15 minutes. ROWS=1,5, SEED=7, WRITE=file
 	PYTHONPATH=tests $(BIN)/python -m faults $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write $(WRITE))

@@ -1,103 +1,216 @@
-"""Whether stored jobs slow anything down: the same calls on a server with none, and with very many.
+"""``python -m benchmarks.growth`` (`make growth`): what stored jobs and more worker processes change.
 
-The store is filled by copying one job that really ran: its record and every index entry, under new ids.
+Two systems run side by side, and only the store of one is filled; both get the same calls in turns, so that a ratio is
+of the same minutes. Then systems with 1, 2 and 4 worker processes get the same jobs in turns.
 """
 
-import json
-import time
-from collections.abc import Callable
-from http.client import HTTPConnection
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from redis import Redis
 
-from benchmarks.systems import HOST, QUICK_JOB, BenchmarkError, Ours
-from jobs.keys import KEYS
-from jobs.status import Status
+from benchmarks import load, machine, processes, table
+from benchmarks.calls import CALLS, SUBMIT, Call, Client, medians
+from benchmarks.command import PEERS_PYTHON, count, draw, python, run, tell
+from benchmarks.filling import bytes_used, fill, is_rewriting, settle
+from benchmarks.load import Run
+from benchmarks.systems import Ours
 
-AT_ONCE = 2_000
-CALLS = 400
-REWRITTEN_WITHIN = 60.0
-FILL = """
-local fields, owner, type, status, n = redis.call('HGETALL', KEYS[1]), ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local created = tonumber(redis.call('HGET', KEYS[1], 'created_at'))
-for i = n, n + tonumber(ARGV[5]) - 1 do
-  local id = string.format('00000000-0000-4000-8000-%012x', i)
-  local score = string.format('%.0f', created - i)
-  redis.call('HSET', KEYS[2] .. id, unpack(fields))
-  redis.call('PEXPIRE', KEYS[2] .. id, 604800000)
-  for k = 3, 6 do redis.call('ZADD', KEYS[k], score, id) end
-  redis.call('ZADD', KEYS[7], score + 604800000000, cjson.encode({id, owner, type, status, '{}'}))
-end
-"""
+SECTION = "growth"
+MOST = 1.1
+"""How much longer submit, get and list may take with all jobs stored than with none."""
+MOST_BYTES = 1_200
+"""What a stored no-op job may take of Redis, without its events."""
+TURNS = 8
+"""Turns of 25 calls that a round has for each call."""
+SETTLING = 80
+"""Turns of submits before anything is measured: a rewrite of its file forks Redis, which then pays for its first write
+to each page of memory (75 page faults a job at first, with 100,000 stored, and 2 after some 1,000 jobs)."""
 
 
-def measure(system: Ours, stored: int, tell: Callable[[str], None]) -> str:
-    """A table: milliseconds of each call with no other job stored and with ``stored``, and what a stored job costs."""
-    before = _calls(system)
-    with Redis.from_url(system.redis_url, decode_responses=True) as redis:
-        used = redis.info("memory")["used_memory"]
-        _fill(redis, stored, tell)
-        each = (redis.info("memory")["used_memory"] - used) / stored
-        _wait_for_rewrite(redis)
-    after = _calls(system)
-    lines = [f"| call, median ms | no job stored | {stored:,} stored | ratio |", "|---|---:|---:|---:|"]
-    for name, few in before.items():
-        lines.append(f"| {name} | {few:.2f} | {after[name]:.2f} | {after[name] / few:.2f} |")
-    return "\n".join([*lines, "", f"A stored no-op job takes {each:,.0f} bytes of Redis, without its events."])
+@dataclass(frozen=True, slots=True)
+class Level:
+    """So many jobs stored: for each call, median milliseconds of the empty and of the filled system in each round."""
+
+    stored: int
+    took: dict[Call, list[tuple[float, float]]]
+    others: list[float]
+    """Share of the machine that others used in each round (see :mod:`benchmarks.machine`)."""
+    bytes_a_job: float
+    """0 where none is stored."""
+    stream_bytes: int
+    """What the two streams of events hold."""
+
+    def milliseconds(self, call: Call) -> float:
+        return median(filled for _, filled in self.took[call])
+
+    def ratios(self, call: Call) -> list[float]:
+        """To the system beside it, with none stored."""
+        return [filled / empty for empty, filled in self.took[call]]
 
 
-def _fill(redis: Redis, stored: int, tell: Callable[[str], None]) -> None:
-    newest: list[str] = redis.zrevrange(KEYS.index, 0, 0)
-    document = redis.hgetall(KEYS.record(newest[0]))
-    owner, job_type = document["owner"], document["type"]
-    if document["status"] != Status.COMPLETED:
-        raise BenchmarkError("the job that is to be copied has not ended")
-    indexes = [KEYS.index, KEYS.index_of_owner(owner), KEYS.index_of_type(job_type)]
-    keys = [KEYS.record(newest[0]), KEYS.record(""), *indexes, KEYS.index_of_status(Status.COMPLETED), KEYS.expiry]
-    script = redis.register_script(FILL)
-    for start in range(0, stored, AT_ONCE):
-        script(keys, [owner, job_type, str(Status.COMPLETED), start, min(AT_ONCE, stored - start)])
-    tell(f"growth: {stored} jobs stored")
+@dataclass(frozen=True, slots=True)
+class Growth:
+    levels: list[Level]
+    rewriting: float | None
+    """How much longer a submit took while Redis rewrote its append-only file; None: that was too short to measure."""
+    runs: list[Run]
+    """By number of worker processes."""
 
 
-def _wait_for_rewrite(redis: Redis) -> None:
-    """The append-only file is rewritten after so much writing, and what we measure is not that."""
-    deadline = time.monotonic() + REWRITTEN_WITHIN
-    while redis.info("persistence")["aof_rewrite_in_progress"] and time.monotonic() < deadline:
-        time.sleep(0.5)
+def main(arguments: list[str]) -> int:
+    """Measure, print, and write where ``--write`` says."""
+    options = _options(arguments)
+    command = shlex.join(["python", "-m", "benchmarks.growth", *arguments])
+    return run(options.write, SECTION, lambda: _report(options, command))
 
 
-def _calls(system: Ours) -> dict[str, float]:
-    connection = HTTPConnection(HOST, system.port, timeout=30)
-    try:
-        document = json.loads(_call(connection, "POST", "/jobs", QUICK_JOB)[1])
-        one = f"/jobs/{document['id']}"
-        calls: dict[str, tuple[str, str, bytes | None]] = {
-            "submit, 202": ("POST", "/jobs", b'{"type":"demo.noop"}'),
-            "submit and wait, 200": ("POST", "/jobs", QUICK_JOB),
-            "get a job": ("GET", one, None),
-            "list, newest 50": ("GET", "/jobs", None),
-            "list of an owner and a status": ("GET", "/jobs?owner=anonymous&status=Completed&limit=50", None),
-        }
-        return {name: _median(connection, *call) for name, call in calls.items()}
-    finally:
-        connection.close()
+def up_to(stored: int) -> list[int]:
+    """The numbers of stored jobs that are measured, up to the last."""
+    return [0, stored // 10, stored]
 
 
-def _median(connection: HTTPConnection, method: str, path: str, body: bytes | None) -> float:
-    took = []
-    for _ in range(CALLS):
-        began = time.perf_counter()
-        _call(connection, method, path, body)
-        took.append(1000 * (time.perf_counter() - began))
-    return median(took)
+def measure(directory: Path, stored: Sequence[int], rounds: int, seconds: int, tell: Callable[[str], None]) -> Growth:
+    """``stored`` ascends; ``seconds`` is how long a run with so many worker processes takes."""
+    directory.mkdir()
+    with (
+        Ours(directory / "empty") as empty,
+        Ours(directory / "filled") as filled,
+        Client(empty.port) as at_empty,
+        Client(filled.port) as at_filled,
+    ):
+        pair = at_empty, at_filled
+        for call in CALLS:
+            medians(pair, call, TURNS)  # so that nothing happens for the first time
+        levels: list[Level] = []
+        for wanted in stored:
+            bytes_a_job = _grow(filled.redis_url, levels[-1].stored if levels else 0, wanted, tell)
+            medians(pair, SUBMIT, SETTLING)
+            levels.append(_level(pair, wanted, rounds, bytes_a_job, bytes_used(filled.redis_url)[1]))
+            tell(f"growth: measured with {wanted:,} jobs stored")
+        rewriting = _while_rewriting(pair, filled.redis_url)
+    return Growth(levels, rewriting, processes.measure(directory, rounds, seconds, tell))
 
 
-def _call(connection: HTTPConnection, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
-    connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
-    answer = connection.getresponse()
-    text = answer.read()
-    if answer.status not in {200, 202}:
-        raise BenchmarkError(f"{method} {path}: {answer.status} {text[:200]!r}")
-    return answer.status, text
+def table_of(growth: Growth) -> str:
+    """The figures as Markdown, judged."""
+    head = " | ".join(f"{level.stored:,} stored" for level in growth.levels)
+    lines = [f"| p50 ms; ratio to none stored | {head} |", f"|---|{'---:|' * len(growth.levels)}"]
+    for call in CALLS:
+        cells = [
+            f"{level.milliseconds(call):.2f}; {table.cell(level.ratios(call), '{:.2f}')}" for level in growth.levels
+        ]
+        lines.append(f"| {call.name} | {' | '.join(cells)} |")
+    others = [share for level in growth.levels for share in level.others]
+    lines += ["", table.quiet(others), "", verdict(growth.levels[-1])]
+    if growth.rewriting is not None:
+        lines += ["", f"While Redis rewrites its append-only file, a submit takes {growth.rewriting:.2f} x as long."]
+    return "\n".join([*lines, "", processes.table_of(growth.runs)])
+
+
+def verdict(level: Level) -> str:
+    """Whether what was asked for holds."""
+    above = [call.name for call in CALLS if call.judged and median(level.ratios(call)) > MOST]
+    held = (
+        f"**{', '.join(above)}: above the {MOST} x allowed.**"
+        if above
+        else f"submit, get and list are within {MOST} x, as asked."
+    )
+    bytes_held = "as asked" if level.bytes_a_job <= MOST_BYTES else "**more than asked**"
+    return (
+        f"With {level.stored:,} jobs stored: {held} A stored no-op job takes {level.bytes_a_job:,.0f} bytes of Redis "
+        f"({bytes_held}: at most {MOST_BYTES:,}), without its events; the two streams of events, which are bounded, "
+        f"take {level.stream_bytes / 1e6:,.0f} MB."
+    )
+
+
+def curves(growth: Growth) -> dict[str, Any]:
+    """What is drawn: see :mod:`benchmarks.peers.curves`."""
+    return {
+        "stored": [level.stored for level in growth.levels],
+        "calls": {call.name: [level.milliseconds(call) for level in growth.levels] for call in CALLS},
+        "none_stored": {
+            call.name: [median(empty for empty, _ in level.took[call]) for level in growth.levels] for call in CALLS
+        },
+        "processes": list(processes.COUNTS),
+        "rates": processes.curves(growth.runs),
+    }
+
+
+def _grow(url: str, has: int, wanted: int, tell: Callable[[str], None]) -> float:
+    """Store jobs until there are so many, and return what each of the new ones takes, in bytes; 0 without any."""
+    if wanted == has:
+        return 0.0
+    before, _ = bytes_used(url)
+    fill(url, has, wanted, tell)
+    settle(url)
+    return (bytes_used(url)[0] - before) / (wanted - has)
+
+
+def _level(pair: Sequence[Client], stored: int, rounds: int, bytes_a_job: float, stream_bytes: int) -> Level:
+    took: dict[Call, list[tuple[float, float]]] = {call: [] for call in CALLS}
+    others = []
+    for _ in range(rounds):
+        machine.wait_until_quiet(load.PATIENCE)
+        began = machine.read()
+        for call in CALLS:
+            empty, filled = medians(pair, call, TURNS)
+            took[call].append((empty, filled))
+        others.append(machine.taken_by_others(began, machine.read()))
+    return Level(stored, took, others, bytes_a_job, stream_bytes)
+
+
+def _while_rewriting(pair: Sequence[Client], url: str) -> float | None:
+    ratios = []
+    with Redis.from_url(url) as redis:
+        redis.bgrewriteaof()
+        while is_rewriting(redis):
+            empty, filled = medians(pair, SUBMIT, 1)
+            ratios.append(filled / empty)
+    return median(ratios[:-1]) if len(ratios) > 2 else None  # the last one was partly after it
+
+
+def _report(options: argparse.Namespace, command: str) -> str:
+    with TemporaryDirectory(prefix="growth-") as name:
+        directory = Path(name)
+        with Ours(directory / "about") as ours:
+            about = table.about(ours.redis_url, command, peers=False)
+        growth = measure(directory / "growth", up_to(options.stored), options.rounds, options.seconds, tell)
+    parts = [about, table_of(growth)]
+    if options.write and options.peers.exists():
+        what, png = (
+            "Time of a call by jobs stored, jobs a second by worker processes",
+            options.write.with_name("growth.png"),
+        )
+        parts.insert(1, draw(options.peers, "benchmarks.peers.curves", png, curves(growth), what))
+    elif options.write:
+        tell(f"nothing is drawn: there is no {options.peers}; `make .venv/.peers` makes it")
+    return "\n\n".join(parts)
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=count, default=5, help="rounds, of which medians are shown (%(default)s)")
+    parser.add_argument("--seconds", type=count, default=4, help="seconds of a run by processes (%(default)s)")
+    parser.add_argument("--stored", type=count, default=1_000_000, help="jobs stored at last (%(default)s)")
+    parser.add_argument(
+        "--peers", type=python, default=PEERS_PYTHON, metavar="PYTHON", help="python that has matplotlib (%(default)s)"
+    )
+    parser.add_argument(
+        "--write",
+        type=Path,
+        metavar="FILE",
+        help=f"put the figures into FILE, after {table.markers(SECTION)[0]}, and curves into growth.png beside it",
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,12 +1,13 @@
 """The systems: each a private server, one web process and one worker (Celery's with two children)."""
 
 import http.client
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from benchmarks.process import CURRENT_PYTHON, MeasuredProcess, cpu_seconds
 from launch.redis_server import RedisServer, free_port
@@ -160,6 +161,24 @@ class Ours(System):
 
     def environ(self, port: int) -> dict[str, str]:
         return {"JOBS_REDIS_URL": self.redis_url, "HOST": HOST, "PORT": str(port)}
+
+    def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """The document that is answered.
+
+        Raises:
+            BenchmarkError: it was neither 200 nor 202.
+        """
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=60)
+        try:
+            text, headers = ("", {}) if body is None else (json.dumps(body), {"Content-Type": "application/json"})
+            connection.request(method, path, text, headers)
+            answer = connection.getresponse()
+            document: dict[str, Any] = json.loads(answer.read())
+        finally:
+            connection.close()
+        if answer.status not in {200, 202}:
+            raise BenchmarkError(f"{method} {path}: {answer.status} {document}")
+        return document
 
 
 class OursWithTaskEvents(Ours):

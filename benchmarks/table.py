@@ -16,7 +16,8 @@ from benchmarks.load import SUBMITS, WAITS, Load, Run
 from benchmarks.systems import BenchmarkError, Stock
 from benchmarks.waiting import Round
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+BENCH = "bench"
+"""The section that ``make bench`` writes; ``markers`` says how it is marked in a page."""
 PEERS_REQUIREMENTS = Path(__file__).with_name("peers") / "requirements.txt"
 _LIBRARIES = ("celery", "kombu", "redis", "flask", "gunicorn", "gevent")
 _PEERS_LIBRARIES = ("fastapi", "uvicorn", "arq", "taskiq", "taskiq-redis")
@@ -32,14 +33,14 @@ def throughput(runs: Sequence[Run]) -> str:
         for name in _systems(runs):
             some = _of(runs, name, load)
             cells = [
-                _cell([run.rate for run in some], "{:.0f}"),
-                _cell([run.p50_ms for run in some], "{:.1f}"),
-                _cell([run.p99_ms for run in some], "{:.1f}"),
-                _cell([run.spread for run in some], "{:.1f}"),
+                cell([run.rate for run in some], "{:.0f}"),
+                cell([run.p50_ms for run in some], "{:.1f}"),
+                cell([run.p99_ms for run in some], "{:.1f}"),
+                cell([run.spread for run in some], "{:.1f}"),
                 _to_stock(runs, name, load),
             ]
             lines.append(f"| {name} | {load.connections} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *_validity([run for run in runs if run.load in WAITS])])
+    return "\n".join([*lines, "", *validity([run for run in runs if run.load in WAITS])])
 
 
 def submits(runs: Sequence[Run]) -> str:
@@ -51,13 +52,13 @@ def submits(runs: Sequence[Run]) -> str:
     for name in _systems(runs):
         some = _of(runs, name, SUBMITS)
         cells = [
-            _cell([run.rate for run in some], "{:.0f}"),
-            _cell([run.p50_ms for run in some], "{:.1f}"),
-            _cell([run.p99_ms for run in some], "{:.1f}"),
+            cell([run.rate for run in some], "{:.0f}"),
+            cell([run.p50_ms for run in some], "{:.1f}"),
+            cell([run.p99_ms for run in some], "{:.1f}"),
             _to_stock(runs, name, SUBMITS),
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *_validity([run for run in runs if run.load == SUBMITS])])
+    return "\n".join([*lines, "", *validity([run for run in runs if run.load == SUBMITS])])
 
 
 def rates(runs: Sequence[Run]) -> dict[str, dict[int, float]]:
@@ -74,15 +75,15 @@ def waiting(rounds: Sequence[Round], waiters: int) -> str:
     lines = [
         "| one web process of ours | quick job, p50 ms | ratio | memory for each waiting request |",
         "|---|---:|---:|---:|",
-        f"| before: nobody waits | {_cell([one.before_ms for one in rounds], '{:.2f}')} | 1 | |",
-        f"| then: {waiters} requests wait | {_cell([one.crowded_ms for one in rounds], '{:.2f}')} "
-        f"| {_cell([one.ratio for one in rounds], '{:.2f}')} "
-        f"| {_cell([one.bytes_each / 1000 for one in rounds], '{:.1f}')} kB |",
+        f"| before: nobody waits | {cell([one.before_ms for one in rounds], '{:.2f}')} | 1 | |",
+        f"| then: {waiters} requests wait | {cell([one.crowded_ms for one in rounds], '{:.2f}')} "
+        f"| {cell([one.ratio for one in rounds], '{:.2f}')} "
+        f"| {cell([one.bytes_each / 1000 for one in rounds], '{:.1f}')} kB |",
         f"| meanwhile, through a second web process: nobody waits "
-        f"| {_cell([one.beside_ms for one in rounds], '{:.2f}')} "
-        f"| {_cell([one.beside_ms / one.before_ms for one in rounds], '{:.2f}')} | |",
+        f"| {cell([one.beside_ms for one in rounds], '{:.2f}')} "
+        f"| {cell([one.beside_ms / one.before_ms for one in rounds], '{:.2f}')} | |",
         "",
-        _quiet([one.others for one in rounds]),
+        quiet([one.others for one in rounds]),
     ]
     if odd:
         kinds = ", ".join(f"{count} x {kind}" for kind, count in odd.most_common())
@@ -103,21 +104,28 @@ def about(redis_url: str, command: str, peers: bool) -> str:
     )
 
 
-def check_markers(page: Path) -> None:
+def markers(section: str) -> tuple[str, str]:
+    """What stands before and after the figures of a section in a page."""
+    return f"<!-- {section}:begin -->", f"<!-- {section}:end -->"
+
+
+def check_markers(page: Path, section: str = BENCH) -> None:
     """Raise BenchmarkError unless ``page`` has the place for the figures."""
+    begin, end = markers(section)
     try:
         text = page.read_text()
     except OSError as error:
         raise BenchmarkError(f"{page}: {error.strerror}") from error
-    if not -1 < text.find(BEGIN) < text.find(END):
-        raise BenchmarkError(f"{page} has no {BEGIN} followed by {END}")
+    if not -1 < text.find(begin) < text.find(end):
+        raise BenchmarkError(f"{page} has no {begin} followed by {end}")
 
 
-def write(page: Path, report: str) -> None:
-    """Put ``report`` between the markers of ``page``."""
-    before, rest = page.read_text().split(BEGIN, 1)
-    _, after = rest.split(END, 1)
-    page.write_text(f"{before}{BEGIN}\n{report}\n{END}{after}")
+def write(page: Path, report: str, section: str = BENCH) -> None:
+    """Put ``report`` between the markers of a section of ``page``."""
+    begin, end = markers(section)
+    before, rest = page.read_text().split(begin, 1)
+    _, after = rest.split(end, 1)
+    page.write_text(f"{before}{begin}\n{report}\n{end}{after}")
 
 
 def _peers_libraries() -> list[str]:
@@ -138,17 +146,18 @@ def _to_stock(runs: Sequence[Run], system: str, load: Load) -> str:
     if system == Stock.name:
         return "1"
     pairs = zip(_of(runs, system, load), _of(runs, Stock.name, load), strict=True)
-    return _cell([run.rate / stock.rate for run, stock in pairs], "{:.2f}")
+    return cell([run.rate / stock.rate for run, stock in pairs], "{:.2f}")
 
 
-def _cell(values: Sequence[float], form: str) -> str:
+def cell(values: Sequence[float], form: str) -> str:
+    """The median with (lowest to highest)."""
     show: Callable[[float], str] = form.format
     if len(values) == 1:
         return show(values[0])
     return f"{show(median(values))} ({show(min(values))} to {show(max(values))})"
 
 
-def _quiet(others: Sequence[float]) -> str:
+def quiet(others: Sequence[float]) -> str:
     """Whether the machine was ours while we measured."""
     noisy = sum(share > machine.NOISY for share in others)
     said = f"Other processes took {100 * median(others):.0f} % of the machine's CPUs (up to {100 * max(others):.0f} %)."
@@ -157,8 +166,9 @@ def _quiet(others: Sequence[float]) -> str:
     return f"{said} **{noisy} of {len(others)} measurements had more than {100 * machine.NOISY:.0f} %: do not quote.**"
 
 
-def _validity(runs: Sequence[Run]) -> list[str]:
-    return [_answers(runs), "", _quiet([run.others for run in runs])]
+def validity(runs: Sequence[Run]) -> list[str]:
+    """Lines: whether all answers were as they should, and whether the machine was ours."""
+    return [_answers(runs), "", quiet([run.others for run in runs])]
 
 
 def _answers(runs: Sequence[Run]) -> str:

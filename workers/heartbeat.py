@@ -47,7 +47,7 @@ class Heartbeat:
             else:
                 log.warning("job %s: this worker's attempt counts no more; it is told at its next progress", job_id)
         self._told = set(lost)
-        if any(_has_died(request.worker_pid) for request in requests.values()):
+        if any(_has_died(request.process) for request in requests.values()):
             _in_main_thread(consumer, consumer.pool.maintain_pool)
 
 

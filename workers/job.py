@@ -2,10 +2,11 @@
 
 import json
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from jobs.claim import Claim
-from jobs.store import JobStore
+if TYPE_CHECKING:  # to be imported with nothing that a pool of gevent has to patch first: see __main__
+    from jobs.claim import Claim
+    from jobs.store import JobStore
 
 PROGRESS_EVERY = 0.2
 """Seconds between two written reports of progress; the ones in between are dropped, the last one is not."""
@@ -39,7 +40,7 @@ class Job(Protocol):
 class RunningJob:
     """A :class:`Job` that writes to the store."""
 
-    def __init__(self, store: JobStore, claim: Claim) -> None:
+    def __init__(self, store: "JobStore", claim: "Claim") -> None:
         self._store, self._claim = store, claim
         self._written_at = float("-inf")
 

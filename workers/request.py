@@ -1,11 +1,13 @@
 """Celery's request of one job, in a worker's main process: it knows which process runs the job, and its message."""
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
 from celery.exceptions import Ignore, InvalidTaskError
 from celery.worker import state
 from celery.worker.request import Request
+from kombu.utils.compat import detect_environment
 
 from workers.holder import holder
 
@@ -45,12 +47,17 @@ class JobRequest(Request):  # type: ignore[misc]
         return super().on_failure(exc_info, **options)
 
     @property
+    def process(self) -> int | None:
+        """The pid of the process that runs it; None until one has taken it."""
+        return _process(self.worker_pid) if self.worker_pid else None
+
+    @property
     def holder(self) -> str:
         """'' until a process has taken it."""
-        return holder(self.worker_pid) if self.worker_pid else ""
+        return holder(self.process) if self.process else ""
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        self._context.holder = holder(pid)
+        self._context.holder = holder(_process(pid))
         super().on_accepted(pid, time_accepted)
 
 
@@ -58,6 +65,11 @@ def held() -> dict[str, JobRequest]:
     """Every job that this worker has fetched or runs, by id; safe in any thread."""
     requests = (*_members(state.requests.values()), *_members(state.active_requests))
     return {request.id: request for request in requests if isinstance(request, JobRequest)}
+
+
+def _process(worker_pid: int) -> int:
+    """A pool of greenlets tells Celery the number of a greenlet in place of a pid: it is in this process."""
+    return worker_pid if detect_environment() == "default" else os.getpid()
 
 
 def _members(requests: Iterable[Any]) -> list[Any]:

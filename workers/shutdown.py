@@ -1,9 +1,9 @@
 """The end of a worker that is asked to stop: what still runs after the grace goes back to the queue."""
 
+import _thread
 import logging
 import os
 import signal
-import threading
 import time
 from contextlib import suppress
 from typing import Any
@@ -25,7 +25,8 @@ class Shutdown:
     def begin(self, how: str, **_: Any) -> None:
         """``how`` is Celery's word: Warm lets running jobs finish."""
         if how == "Warm":
-            threading.Thread(target=self._after_grace, name="shutdown", daemon=True).start()
+            # a Thread waits until it has started, which a signal handler may not with a pool of gevent
+            _thread.start_new_thread(self._after_grace, ())
 
     def _after_grace(self) -> None:
         time.sleep(self._grace)
@@ -34,7 +35,7 @@ class Shutdown:
         for job_id, request in running.items():
             with suppress(StoreUnavailable):  # then its lease ends, and it is found
                 self._app.backend.recovery.give_back(job_id, request.holder)
-            if request.worker_pid != os.getpid():
+            if request.process not in {None, os.getpid()}:
                 with suppress(ProcessLookupError):
-                    os.kill(request.worker_pid, signal.SIGKILL)
+                    os.kill(request.process, signal.SIGKILL)
         os._exit(0)

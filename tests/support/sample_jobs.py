@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 from celery import shared_task
 from marshmallow import Schema, ValidationError, fields, validate, validates
@@ -28,6 +29,11 @@ class Even(Schema):
 class Steps(Schema):
     steps = fields.Integer(load_default=100)
     every = fields.Float(load_default=0.05)
+
+
+class Marking(Schema):
+    seconds = fields.Float(required=True)
+    file = fields.String(required=True)
 
 
 @job("sample.greet", schema=Greeting)
@@ -59,6 +65,13 @@ def not_json(job: Job) -> float:
 @job("sample.raises")
 def raises(job: Job) -> None:
     raise ValueError("Grüße \ud800")
+
+
+@job("sample.marks", schema=Marking)
+def marks(job: Job, seconds: float, file: str) -> None:
+    """Wait, and make the file: where it is, the code ran on to its end."""
+    time.sleep(seconds)
+    Path(file).touch()
 
 
 @job("sample.slow", time_limit=1.0)

@@ -1,0 +1,65 @@
+"""A worker with a pool of gevent (`-P gevent`): a job there is run by a greenlet, and is as safe as in a process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from support.eventually import eventually
+from support.service import Service
+
+from launch.redis_server import RedisServer
+
+LEASE = 1.0
+GRACE = 3.0
+"""Longer than the 2 s that Celery's worker may take there to notice that it is to read no more."""
+
+
+@pytest.fixture
+def site(redis_server: RedisServer, tmp_path: Path) -> Iterator[Service]:
+    """A service whose only worker is one of gevent, on a database of its own."""
+    url = redis_server.url.removesuffix("/0") + "/9"
+    with Redis.from_url(url) as redis:
+        redis.flushdb()
+    service = Service(tmp_path, redis_server, JOBS_LEASE=str(LEASE), JOBS_GRACE=str(GRACE), JOBS_REDIS_URL=url)
+    try:
+        service.start_web()
+        service.start_worker("-P", "gevent")
+        eventually(lambda: service.get("/job-types").json(), within=20)
+        yield service
+    finally:
+        service.stop()
+
+
+def submit(site: Service, job_type: str, **body: object) -> str:
+    return str(site.submit(job_type, **body).json()["id"])
+
+
+def test_a_job_that_outlasts_its_lease_runs_once(site: Service) -> None:
+    jobs = [submit(site, "demo.random_delay", parameters={"seconds": 3 * LEASE}) for _ in range(3)]
+    ended = [site.finished(job_id) for job_id in jobs]
+    assert [(job["status"], job["attempt"]) for job in ended] == [("Completed", 1)] * 3
+    assert "MonkeyPatchWarning" not in site.workers[0].text
+
+
+def test_a_hard_time_limit_ends_a_job_that_waits(site: Service) -> None:
+    ended = site.finished(submit(site, "sample.slow"))
+    assert (ended["status"], ended["error"]["type"], ended["attempt"]) == ("Failed", "time-limit", 1)
+
+
+def test_a_forced_cancel_ends_the_greenlet(site: Service, tmp_path: Path) -> None:
+    marks = [submit(site, "sample.marks", parameters={"seconds": 3, "file": str(tmp_path / name)}) for name in "ab"]
+    job_id = marks[0]
+    eventually(lambda: site.get(f"/jobs/{job_id}").json()["status"] == "InProgress")
+    site.post(f"/jobs/{job_id}/cancel", {"force": True})
+    eventually(lambda: "cancelled by force" in site.workers[0].text)
+    assert site.finished(marks[1])["status"] == "Completed"  # it began later: the first would have made its file
+    assert [path.name for path in tmp_path.glob("[ab]")] == ["b"]
+
+
+def test_a_worker_that_is_stopped_gives_its_job_back_and_ends(site: Service) -> None:
+    job_id = submit(site, "demo.random_delay", parameters={"seconds": 3 * GRACE})
+    eventually(lambda: site.get(f"/jobs/{job_id}").json()["status"] == "InProgress")
+    assert site.workers[0].stop(within=2 * GRACE) == 0
+    assert site.get(f"/jobs/{job_id}").json()["status"] == "New"
+    assert "Error" not in site.workers[0].text
