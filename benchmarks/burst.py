@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
-from statistics import median
 from typing import Any
 
 from redis import Redis
 
+from benchmarks import table
 from benchmarks.systems import HOST, BenchmarkError, Ours
 from jobs.scripts import Scripts
 from jobs.settings import Settings
@@ -50,12 +50,8 @@ def measure(system: Ours, rounds: int, waiters: int, tell: Callable[[str], None]
         tell(f"burst, round {number + 1}: jobs ended after {done[0]:.2f} s, all were answered after {done[1]:.2f} s")
     return (
         f"{waiters:,} requests wait in one web process, each for a job of its own. All jobs end within "
-        f"{_cell(ended)} s, and {_cell(answered)} s after the first end all are answered 200."
+        f"{table.cell(ended, '{:.2f}')} s, and {table.cell(answered, '{:.2f}')} s after the first end all are answered 200."
     )
-
-
-def _cell(seconds: Sequence[float]) -> str:
-    return f"{median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
 
 
 def _round(system: Ours, waiters: int) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """``python -m benchmarks.pools`` (`make pools`): which of Celery's pools suits which jobs, and what each cannot do.
 
 Jobs a second and the worker's CPU time of a job come from systems that take turns; what a pool does to jobs that go
-wrong is tried (:mod:`benchmarks.trials`); and so is what it changes to have more jobs fetched ahead.
+wrong is tried (:mod:`benchmarks.trials`); and so is what it changes to have more jobs fetched ahead, or more web processes.
 """
 
 import argparse
@@ -32,6 +32,7 @@ SECTION = "pools"
 POOLS = (("prefork", 2), ("threads", 2), ("threads", 50), ("solo", 1), ("gevent", 50))
 TRIED = (("prefork", 2), ("threads", 2), ("solo", 1), ("gevent", 50))
 MULTIPLIERS = (1, 2, 4)
+WEBS = (1, 2, 4)
 LONG = 2.0
 """Seconds of the job that others may have been fetched behind."""
 QUICK = 8
@@ -81,6 +82,17 @@ class OursWithTwoWorkers(OursWithPrefetch):
             self._second.stop()
             self._second = None
         super().stop()
+
+
+class OursWithWebs(OursWithProcesses):
+    """Ours with so many web processes."""
+
+    def __init__(self, directory: Path, webs: int) -> None:
+        super().__init__(directory, 2)
+        self.webs, self.name = webs, str(webs)
+
+    def environ(self, port: int) -> dict[str, str]:
+        return {**super().environ(port), "WEB_CONCURRENCY": str(self.webs)}
 
 
 def main(arguments: list[str]) -> int:
@@ -162,6 +174,9 @@ def _report(options: argparse.Namespace, command: str) -> str:
         with ExitStack() as stack:
             fetching = [stack.enter_context(OursWithPrefetch(directory / f"fetch{m}", m)) for m in MULTIPLIERS]
             parts.append(rates_table("prefetch multiplier", measure(fetching, options.rounds, options.seconds)))
+        with ExitStack() as stack:
+            serving = [stack.enter_context(OursWithWebs(directory / f"web{n}", n)) for n in WEBS]
+            parts.append(rates_table("web processes", measure(serving, options.rounds, options.seconds)))
         parts.append(held_back_text({m: _held_back(directory / f"two{m}", m) for m in MULTIPLIERS}))
     return "\n\n".join(parts)
 
