@@ -48,9 +48,10 @@ def measure(system: Ours, rounds: int, waiters: int, tell: Callable[[str], None]
         ended.append(done[0])
         answered.append(done[1])
         tell(f"burst, round {number + 1}: jobs ended after {done[0]:.2f} s, all were answered after {done[1]:.2f} s")
+    jobs, answers = table.cell(ended, "{:.2f}"), table.cell(answered, "{:.2f}")
     return (
-        f"{waiters:,} requests wait in one web process, each for a job of its own. All jobs end within "
-        f"{table.cell(ended, '{:.2f}')} s, and {table.cell(answered, '{:.2f}')} s after the first end all are answered 200."
+        f"{waiters:,} requests wait in one web process, each for a job of its own. All jobs end within {jobs} s, and "
+        f"{answers} s after the first end all are answered 200."
     )
 
 

@@ -1,7 +1,8 @@
 """``python -m benchmarks.pools`` (`make pools`): which of Celery's pools suits which jobs, and what each cannot do.
 
 Jobs a second and the worker's CPU time of a job come from systems that take turns; what a pool does to jobs that go
-wrong is tried (:mod:`benchmarks.trials`); and so is what it changes to have more jobs fetched ahead, or more web processes.
+wrong is tried (:mod:`benchmarks.trials`); and so is what it changes to have more jobs fetched ahead, or more web
+processes.
 """
 
 import argparse
