@@ -1,7 +1,8 @@
 """What every view works with: the settings, the store, the queue and what workers announced."""
 
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import cast
 
 from flask import current_app
@@ -65,14 +66,18 @@ class FrontDoor:
         return self._durations_of(job_type).durations
 
     def _durations_of(self, job_type: str) -> "_Read":
+        """As read within the last second; while one reads, and when that fails, all others take what there was."""
         read = self._durations.get(job_type)
-        if read is None or time.monotonic() - read.at >= DURATIONS_TRUSTED_FOR:
-            try:
-                durations, redis_time = self.store.durations(job_type)
-                read = _Read(durations, redis_time, time.monotonic())
-            except StoreUnavailable:
-                read = read or _Read(NOTHING_KNOWN, time.time(), time.monotonic())
+        now = time.monotonic()
+        if read is None or now - read.looked_at >= DURATIONS_TRUSTED_FOR:
+            read = replace(read, looked_at=now) if read else _Read(NOTHING_KNOWN, time.time(), now, now)
             self._durations[job_type] = read
+            if self.backend.is_silent:
+                return read
+            with suppress(StoreUnavailable):
+                durations, redis_time = self.store.durations(job_type)
+                read = _Read(durations, redis_time, time.monotonic(), time.monotonic())
+                self._durations[job_type] = read
         return read
 
 
@@ -83,6 +88,8 @@ class _Read:
     durations: Durations
     redis_time: float
     at: float
+    looked_at: float
+    """When somebody last set out to read them anew."""
 
     def redis_now(self) -> float:
         return self.redis_time + time.monotonic() - self.at

@@ -27,14 +27,18 @@ class ParkingWorker(GeventWorker):  # type: ignore[misc]
         """Of the present greenlet: ``listener``, ``client``, ``addr``, and the ``request`` that it answers."""
         self._going_on = Group()
         """Greenlets that answer a parked request, and go on with its connection."""
+        self._names: dict[Any, _Named] = {}
+        """What gunicorn asks of each listener when it begins with a connection: then it may be closed already."""
 
     def run(self) -> None:
         """As gunicorn does, which knows only the greenlets that it has made itself."""
+        self._names = {listener: _Named(listener.getsockname()) for listener in self.sockets}
         super().run()
         self._going_on.join(timeout=self.cfg.graceful_timeout)
         self._going_on.kill(timeout=1)
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        listener = self._names.get(listener, listener)
         self._own.listener, self._own.client, self._own.addr = listener, client, addr
         super().handle(listener, client, addr)
 
@@ -72,12 +76,23 @@ class ParkingWorker(GeventWorker):  # type: ignore[misc]
     def write_answer(self, pending: Pending, req: Any, client: Any) -> bool:
         """Answer on the connection; whether it can be used for another request."""
         response = Response(req, client, self.cfg)
-        if not self.alive:
+        pieces = pending.answer_to(response.start_response)
+        if not self.alive:  # which may have ended while it was asked for
             response.force_close()
-        for piece in pending.answer_to(response.start_response):
+        for piece in pieces:
             response.write(piece)
         response.close()
         return not response.should_close()
+
+
+class _Named:
+    """A listener's name, once it is closed."""
+
+    def __init__(self, name: Any) -> None:
+        self._name = name
+
+    def getsockname(self) -> Any:
+        return self._name
 
 
 class _Parked:

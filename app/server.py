@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gevent import Timeout, sleep, spawn
 from gevent.monkey import get_original
+from gevent.select import select
 from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors as http
 
@@ -29,6 +30,9 @@ LINGER = 1.0
 
 IDLE_GRACE = 0.5
 """Seconds that a connection has to send a request when the server is stopped."""
+
+TAKES_IN_FOR = 2.0
+"""Seconds that connections may go on coming after the server was told to stop, where nobody can keep them away."""
 
 _ENOUGH_FILES = 10_240
 _ANSWERS: tuple[tuple[type[Exception], int, str], ...] = (
@@ -53,6 +57,13 @@ class JsonErrorsWorker(ParkingWorker):
         return _Idle(self.cfg.keepalive, self._own.client, self._idle)
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
+        spawn(self._stop, sig, frame)
+
+    def _stop(self, sig: Any, frame: Any) -> None:
+        """Take in what has connected already, for to close a listener resets it; the master lets nothing more come."""
+        until = time.monotonic() + TAKES_IN_FOR
+        while select(self.sockets, [], [], 0)[0] and time.monotonic() < until:
+            sleep(0.01)
         super().handle_exit(sig, frame)
         spawn(self._drain)
         spawn(self._end_idle)

@@ -83,7 +83,9 @@ def submit_batch(door: FrontDoor, batch: BatchSubmission) -> tuple[Batch, bool]:
 def wait_for_batch(door: FrontDoor, batch: Batch, until: float, answer: Callable[[Batch], Response]) -> Response:
     """Answer with the batch once it has ended, or as it stands when the time is over."""
 
-    def answer_now(_: Record | None) -> Response:
+    def answer_now(found: Record | None) -> Response:
+        if found is None:  # it cannot be read
+            return answer(batch)
         try:
             return answer(door.batches.get(batch.id))
         except (BatchNotFound, StoreUnavailable):

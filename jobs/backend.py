@@ -6,6 +6,7 @@ STARTED is InProgress, SUCCESS is Completed, FAILURE is Failed, REVOKED is Cance
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -45,6 +46,10 @@ log = logging.getLogger(__name__)
 OWNER_OF_PLAIN_TASKS = "anonymous"
 LOOK_AGAIN_AFTER = 0.25
 """Seconds between two looks for a job that nobody has submitted yet: a task that was sent by other means."""
+LOOKS_AT_ONCE = 32
+"""How many of those whose time is over look at once how their jobs stand: half of the connections."""
+SILENT_FOR = 1.0
+"""Seconds for which they take it from one another that Redis cannot be read."""
 
 
 class NotEnded(TimeoutError):  # type: ignore[misc]
@@ -67,6 +72,8 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
         self.queue = Queue(self.app)
         self.recovery = Recovery(self.store, self.queue)
         self._expected: dict[int, Waiter] = {}
+        self._looking = threading.BoundedSemaphore(LOOKS_AT_ONCE)
+        self._silent_until = float("-inf")
 
     # --- what a worker reports
 
@@ -185,6 +192,11 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
         self.result_consumer.end_waits()
 
     @property
+    def is_silent(self) -> bool:
+        """Whether Redis could not be read a moment ago, at the end of somebody's time."""
+        return time.monotonic() < self._silent_until
+
+    @property
     def reply_channel(self) -> str:
         return str(self.result_consumer.channel)
 
@@ -281,19 +293,36 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
         waiter = self._expected[id(result)]
         while waiter.final is None:
             if self.ending:
-                return self._read(result.id)
+                return self._last_look(result.id)
             left = None if deadline is None else deadline - time.monotonic()
             if not waiter.announced and (left is None or left > LOOK_AGAIN_AFTER):
                 waiter.wait(LOOK_AGAIN_AFTER)
                 with suppress(StoreUnavailable):
                     self._announce(waiter, self.reply_channel)
                 continue
-            woken = waiter.wait(left)
-            if waiter.final is None:
-                record = self._read(result.id)  # at the end of the time too: a wake-up may have been lost
-                if not woken or (record is not None and record.is_final):
+            if not waiter.wait(left):
+                return waiter.final or self._last_look(result.id)  # a wake-up may have been lost
+            if waiter.final is None and not self.ending:
+                record = self._read(result.id)
+                if record is not None and record.is_final:
                     return record
         return waiter.final
+
+    def _last_look(self, job_id: str) -> Record | None:
+        """How the job stands at the end of the time, which is that of hundreds at once perhaps.
+
+        When Redis is silent each look takes seconds, so they are few at once, and the others go without.
+        """
+        with self._looking:
+            if self.is_silent:
+                return None
+            try:
+                return self.store.look(job_id)
+            except JobNotFound:
+                return None
+            except StoreUnavailable:
+                self._silent_until = time.monotonic() + SILENT_FOR
+                return None
 
     def _read(self, job_id: str) -> Record | None:
         """Whatever goes wrong with reading means "not ended yet"."""

@@ -7,6 +7,7 @@ everybody for every message and rounds timeouts up to whole seconds; this one do
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -79,6 +80,8 @@ class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
         self._waiting = 0
         self._reader: _Reader | None = None
         self._starting = threading.Lock()
+        self._failed_at = float("-inf")
+        """When the reply channel could not be subscribed last."""
         self.ending = False
         """Whether the process is about to end: nobody waits any longer."""
 
@@ -94,9 +97,16 @@ class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
         Raises:
             StoreUnavailable: the subscription cannot be made now.
         """
+        asked_at = time.monotonic()
         with self._starting:
             if self._reader is None or self._reader.pid != os.getpid():
-                self._reader = _Reader(self.backend.store.client, self._told, self._recheck)
+                if self._failed_at >= asked_at:  # while we queued for it; to try in turn would take seconds each
+                    raise StoreUnavailable("Redis does not answer")
+                try:
+                    self._reader = _Reader(self.backend.store.client, self._told, self._recheck)
+                except StoreUnavailable:
+                    self._failed_at = time.monotonic()
+                    raise
             return self._reader.channel
 
     def expect(self, job_id: str) -> Waiter:
@@ -186,7 +196,7 @@ class _Reader:
                     pubsub = self._subscribe()
                     self._recheck()
                 self._read(pubsub)
-            except (RedisError, OSError, StoreUnavailable) as error:
+            except (RedisError, OSError, StoreUnavailable, ValueError) as error:  # the last: what is no reply of ours
                 log.warning("reply channel lost (%s): subscribing again", error)
                 if pubsub is not None:
                     pubsub.close()
@@ -196,19 +206,22 @@ class _Reader:
             pubsub.close()
 
     def _read(self, pubsub: PubSub) -> None:
-        """Read until the connection breaks, without ``get_message``: it polls before every read, and reconnects."""
+        """Read until the connection breaks, without ``get_message``: it polls before every read, and reconnects.
+
+        After a silence the server is asked; whatever comes next is an answer, also the end of a job just before it.
+        """
         connection: Any = pubsub.connection
+        is_asked = False
         while not self._stopped:
             try:
                 reply = connection.read_response(timeout=PING_EVERY, disconnect_on_error=False, push_request=True)
             except TimeoutError:
-                self._check(pubsub)
+                if is_asked:
+                    raise StoreUnavailable("Redis does not answer") from None
+                pubsub.ping()
+                is_asked = True
                 continue
+            is_asked = False
             match pubsub.handle_message(reply):
                 case {"type": "message", "data": told}:
                     self._told(told)
-
-    def _check(self, pubsub: PubSub) -> None:
-        pubsub.ping()
-        if pubsub.get_message(timeout=PING_EVERY) is None:
-            raise StoreUnavailable("Redis does not answer")

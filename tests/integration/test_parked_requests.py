@@ -1,6 +1,8 @@
 """A request that waits longer than a moment gives its greenlet up; its connection must not show it."""
 
 import json
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -180,3 +182,78 @@ def test_a_stopping_process_answers_them_now(tmp_path: Path, redis_server: Redis
         assert (answer.status, answer.headers["Connection"]) == (202, "close")
         assert service.web.popen.wait(5) == 0
         assert "Traceback" not in service.web.text
+
+
+def test_hundreds_whose_time_is_over_while_redis_hangs_are_answered_together(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    with Service(tmp_path, redis_server) as service:
+        job_id = slow_job(service, 60)
+        connections = [socket.create_connection(("127.0.0.1", service.port), timeout=20) for _ in range(300)]
+        began = time.monotonic()
+        for connection in connections:
+            connection.sendall(get(f"/jobs/{job_id}?wait=2"))
+        time.sleep(1.5)
+        with hung(redis_server):
+            statuses = {read_answer(connection).status for connection in connections}
+            took = time.monotonic() - began
+        for connection in connections:
+            connection.close()
+    assert (statuses, took < 2 + 4) == ({202}, True), took
+
+
+def test_a_stopping_process_whose_redis_hangs_answers_all_of_them(tmp_path: Path, redis_server: RedisServer) -> None:
+    with Service(tmp_path, redis_server) as service:
+        assert service.web is not None
+        job_id = slow_job(service, 60)
+        connections = [socket.create_connection(("127.0.0.1", service.port), timeout=20) for _ in range(300)]
+        for connection in connections:
+            connection.sendall(get(f"/jobs/{job_id}?wait=30"))
+        time.sleep(1.5)
+        with hung(redis_server):
+            service.web.popen.terminate()
+            statuses = {read_answer(connection).status for connection in connections}
+            code = service.web.popen.wait(10)
+        for connection in connections:
+            connection.close()
+    assert (statuses, code) == ({202}, 0)
+
+
+def test_an_answer_that_is_found_during_the_stop_says_that_the_connection_ends(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    with Service(tmp_path, redis_server) as service, connected(service) as connection:
+        assert service.web is not None
+        connection.sendall(get(f"/jobs/{slow_job(service, 60)}?wait=1"))
+        time.sleep(0.8)
+        with hung(redis_server):
+            time.sleep(0.5)  # its time is over, and it looks at the job
+            service.web.popen.terminate()
+            time.sleep(0.3)
+        assert read_answer(connection).headers["Connection"] == "close"
+
+
+def test_the_first_waits_of_a_process_whose_redis_hangs_are_refused_together(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    body = submit_slow_job()
+    with Service(tmp_path, redis_server) as service:
+        connections = [socket.create_connection(("127.0.0.1", service.port), timeout=20) for _ in range(40)]
+        with hung(redis_server):
+            began = time.monotonic()
+            for connection in connections:
+                connection.sendall(post(body, f"Content-Length: {len(body)}"))
+            statuses = {read_answer(connection).status for connection in connections}
+            took = time.monotonic() - began
+        for connection in connections:
+            connection.close()
+    assert (statuses, took < 8) == ({503}, True), took
+
+
+@contextmanager
+def hung(server: RedisServer) -> Iterator[None]:
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(server.pid, signal.SIGCONT)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from support.eventually import eventually
 from support.processes import ROOT, clean_environ
@@ -285,6 +286,26 @@ def test_no_connection_that_was_made_is_reset_at_the_end(tmp_path: Path) -> None
         for thread in threads:
             thread.join(20)
     assert broken == []
+
+
+def test_connections_that_nobody_has_taken_in_yet_are_answered_at_the_end(tmp_path: Path) -> None:
+    server = Served(tmp_path / "log")
+    (worker,) = psutil.Process(server.process.pid).children()
+    worker.suspend()
+    time.sleep(1)  # its look whether it is to go on is due
+    connections = [server.connect() for _ in range(300)]
+    for connection in connections:
+        connection.sendall(get())
+    server.process.terminate()
+    time.sleep(0.2)  # it has told the worker
+    worker.resume()
+    try:
+        statuses = {read_answer(connection).status for connection in connections}
+    finally:
+        for connection in connections:
+            connection.close()
+        code = server.stop()
+    assert (statuses, code) == ({200}, 0)
 
 
 def run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
