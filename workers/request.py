@@ -49,9 +49,12 @@ class JobRequest(Request):  # type: ignore[misc]
         """'' until a process has taken it."""
         return holder(self.worker_pid) if self.worker_pid else ""
 
-    def on_accepted(self, pid: int, time_accepted: float) -> None:
-        self._context.holder = holder(pid)
-        super().on_accepted(pid, time_accepted)
+    @property
+    def _context(self) -> Any:
+        """Celery's, which is made when it is asked for first: for most jobs never."""
+        context = super()._context
+        context.holder = self.holder
+        return context
 
 
 def held() -> dict[str, JobRequest]:
