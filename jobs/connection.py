@@ -11,8 +11,6 @@ from typing import Any
 from redis.connection import AbstractConnection, Connection, SSLConnection
 from redis.exceptions import TimeoutError
 
-from jobs.limited_socket import limited
-
 
 class _Silence:
     """When an answer to this process failed to come last (monotonic seconds)."""
@@ -35,7 +33,7 @@ class Attentive(AbstractConnection):
     def _connect(self) -> Any:
         made = super()._connect()  # type: ignore[no-untyped-call,safe-super]
         self._made_at = time.monotonic()
-        return limited(made, self.socket_timeout)
+        return made
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         try:

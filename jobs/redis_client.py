@@ -12,7 +12,6 @@ from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 from redis.retry import Retry
 
 from jobs.connection import WaryConnection, WarySSLConnection
-from jobs.limited_socket import LimitedSocket
 
 MOST_CONNECTIONS = 64
 AT_HAND = 16
@@ -34,8 +33,6 @@ class PeekingConnection(WaryConnection):
         if timeout != 0:
             return bool(super().can_read(timeout=timeout))
         connected: socket.socket = self._sock  # type: ignore[assignment]  # a connection that is handed out has one
-        if isinstance(connected, LimitedSocket):
-            return connected.has_more()
         plain = _socket.socket(fileno=connected.fileno())
         plain.setblocking(False)  # as the connection is, which has a timeout; Celery sets a default one when it ends
         try:

@@ -6,7 +6,7 @@ written at once, in one piece, and counts as begun. What the ACK is for is known
 since when, and, should that process end, whether it had begun the job; it notes that in memory that both see.
 
 Whatever is out of the ordinary goes Celery's way: no process is idle, a job is too long for one atomic write, the pipe
-takes nothing, the worker was started with ``-O fast`` or with another pool.
+takes nothing, or processes are given jobs in advance (the strategy that Celery calls fcfs).
 """
 
 import os
