@@ -41,6 +41,7 @@ from jobs.connection import (
 from jobs.dead_letters import DeadLetters
 from jobs.envelope import read
 from jobs.errors import UnusableMessage
+from jobs.message import Message
 from jobs.told_once import ToldOnce
 
 log = logging.getLogger(__name__)
@@ -137,6 +138,7 @@ def _is_of_job(message: Any) -> bool:
 class Channel(redis.Channel):
     """Fetches by priority, 9 first, and hands on only what Celery survives."""
 
+    Message = Message
     QoS = QoS
     connection_class = AttentiveConnection
     connection_class_ssl = AttentiveSSLConnection

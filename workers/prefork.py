@@ -29,6 +29,11 @@ HANDED_OVER = "handed over"
 """In place of a job's index, which this pool has no use for: the process repeats it in what it says of the job."""
 NOTHING = -1
 
+LOOKED_AT_EVERY = 1.0
+"""Seconds between two looks at how long the running jobs have taken."""
+SOON = 2 * LOOKED_AT_EVERY
+"""Seconds to a time limit, from which on it is watched by a timer of its own."""
+
 
 def packed(message: Any) -> bytes:
     """The message as it stands in a pipe: its length, and its pickle."""
@@ -105,6 +110,31 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
     ResultHandler = ResultHandler
     Worker = Worker
 
+    @property
+    def timers(self) -> dict[Callable[[], None], float]:
+        return {**super().timers, self._look_at_limits: LOOKED_AT_EVERY}
+
+    def _create_timelimit_handlers(self, hub: Any) -> None:
+        """A timer for each job stays with kombu until it would have rung, which is an hour after most jobs have ended.
+
+        At a thousand jobs a second that is a gigabyte, and a wake-up for each.
+        """
+        super()._create_timelimit_handlers(hub)
+        self._set_timer: Callable[..., None] = self.on_timeout_set
+        self.on_timeout_set: Callable[..., None] = lambda job, *_: self._watch(job)
+
+    def _look_at_limits(self) -> None:
+        for job in list(self._cache.values()):
+            if job.accepted() and not job.ready() and not getattr(job, "_has_timer", False):
+                self._watch(job)
+
+    def _watch(self, job: Any) -> None:
+        passed = monotonic() - job._time_accepted
+        soft, hard = (limit and limit - passed for limit in (job._soft_timeout, job._timeout))
+        if (soft or hard) and (soft or hard) <= SOON:
+            job._has_timer = True
+            self._set_timer(job, soft, hard)
+
     def _create_write_handlers(self, hub: Any, **options: Any) -> None:
         super()._create_write_handlers(hub, **options)
         queue, look_for_idle = self._quick_put, self.on_poll_start
@@ -162,6 +192,7 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
         message, job._handed_over = job._handed_over, None
         job._accepted, job._worker_pid, job._time_accepted = False, None, None
         job._payload = self._create_payload(*message)
+        job._has_timer = False
         self.on_timeout_cancel(job)
         request = getattr(job._accept_callback, "__self__", None)
         if request is not None:

@@ -5,19 +5,22 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 from billiard.pool import ACK, READY
 from celery.concurrency.asynpool import SCHED_STRATEGY_FCFS
 from kombu.asynchronous import Hub
 from support.eventually import eventually
 
-from workers.prefork import HANDED_OVER, Outbox, Pool, packed
+from workers.prefork import HANDED_OVER, SOON, Outbox, Pool, packed
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # Python 3.12; no thread of ours runs
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),  # of Python 3.12; no thread of ours runs here
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # a pool collects others' garbage
+]
 
 LONG = "x" * 10_000
 """More than one atomic write to a pipe."""
@@ -55,6 +58,7 @@ class Running:
             accept_callback=told.on_accepted,
             callback=told.results.append,
             error_callback=told.errors.append,
+            timeout_callback=told.on_timeout,
             **options,
         )
         return told
@@ -75,11 +79,22 @@ class Told:
         self.accepted_by: list[int] = []
         self.results: list[Any] = []
         self.errors: list[Any] = []
+        self.timeouts: list[bool] = []
         self.outcome: Any = None
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         self.worker_pid, self.time_start = pid, time_accepted
         self.accepted_by.append(pid)
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        self.timeouts.append(soft)
+
+
+def stubborn() -> None:
+    """Goes on whatever it is told."""
+    while True:
+        with suppress(SoftTimeLimitExceeded):
+            time.sleep(60)
 
 
 @contextmanager
@@ -148,10 +163,10 @@ def test_a_job_that_was_not_begun_when_its_process_died_goes_to_the_next_one() -
     with running() as one:
         (died,) = one.pids
         os.kill(died, signal.SIGSTOP)
-        told = one.run(os.getpid, timeout=3600)
+        told = one.run(os.getpid, timeout=SOON)
         assert (told.worker_pid, one.limits) == (died, 1)
         os.kill(died, signal.SIGKILL)
-        one.until(lambda: not told.outcome.accepted())
+        one.until(lambda: one.pool.maintain_pool() or not told.outcome.accepted())  # else it may look after 5 s only
         assert (told.worker_pid, told.time_start, one.limits) == (None, None, 0)
         one.until(told.outcome.ready)
         assert told.results == one.pids != [died]
@@ -185,6 +200,41 @@ def test_a_job_past_its_time_limit_is_ended_with_its_process() -> None:
         one.until(told.outcome.ready)
         assert told.errors[0].type is TimeLimitExceeded
         one.until(lambda: one.pids and one.pids != [slow])
+
+
+def test_a_time_limit_that_is_far_away_is_kept_without_a_timer_for_each_job() -> None:
+    with running() as one:
+        timers = len(one.hub.timer.queue)
+        for _ in range(20):
+            one.until(one.run(os.getpid, soft_timeout=1800, timeout=3600).outcome.ready)
+        assert len(one.hub.timer.queue) == timers
+
+
+@pytest.mark.parametrize(
+    ("limits", "error", "after"),
+    [
+        ({"timeout": SOON + 0.5}, TimeLimitExceeded, SOON + 0.5),
+        ({"soft_timeout": SOON + 0.3, "timeout": 60}, SoftTimeLimitExceeded, SOON + 0.3),
+        ({"soft_timeout": SOON + 0.3}, SoftTimeLimitExceeded, SOON + 0.3),
+        ({"soft_timeout": 0.2}, SoftTimeLimitExceeded, 0.2),
+    ],
+)
+def test_a_time_limit_is_kept_however_far_away_it_was(limits: dict[str, float], error: Any, after: float) -> None:
+    with running() as one:
+        began = time.monotonic()
+        told = one.run(time.sleep, 60, **limits)
+        one.until(told.outcome.ready)
+        assert told.errors[0].type is error
+        assert after <= time.monotonic() - began < after + 1
+        assert one.limits == 0
+
+
+def test_a_soft_limit_is_told_once_and_the_hard_one_still_holds() -> None:
+    with running() as one:
+        told = one.run(stubborn, soft_timeout=0.2, timeout=SOON + 1)
+        one.until(told.outcome.ready)
+        assert told.errors[0].type is TimeLimitExceeded
+        assert told.timeouts == [True, False]
 
 
 def test_the_kernel_is_told_of_no_descriptor_while_jobs_are_run() -> None:
