@@ -115,9 +115,9 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
         return {**super().timers, self._look_at_limits: LOOKED_AT_EVERY}
 
     def _create_timelimit_handlers(self, hub: Any) -> None:
-        """A timer for each job stays with kombu until it would have rung, which is an hour after most jobs have ended.
+        """A timer stays with kombu until it would have rung, also when its job has ended an hour before.
 
-        At a thousand jobs a second that is a gigabyte, and a wake-up for each.
+        At a thousand jobs a second that is two gigabytes, and then a wake-up for each.
         """
         super()._create_timelimit_handlers(hub)
         self._set_timer: Callable[..., None] = self.on_timeout_set

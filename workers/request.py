@@ -3,12 +3,15 @@
 from collections.abc import Iterable
 from typing import Any
 
+from celery.app.task import Context
 from celery.exceptions import Ignore, InvalidTaskError
 from celery.worker import state
 from celery.worker.request import Request
 
 from workers.holder import holder
 
+OF_CELERY = frozenset(vars(Context)) | {"lang", "task", "argsrepr", "kwargsrepr", "compression"}
+"""What Celery knows of in a message's headers; the others it hands to the task once more, as ``request.headers``."""
 CALLED_AFTERWARDS = ("callbacks", "errbacks", "chain", "chord")
 
 
@@ -24,6 +27,8 @@ class JobRequest(Request):  # type: ignore[misc]
         why = self._why_not_ours()
         if why is not None:
             raise InvalidTaskError(why)
+        headers = self._request_dict  # the process that runs the job need not look for them, which takes it longer
+        headers.setdefault("headers", {name: headers[name] for name in headers.keys() - OF_CELERY} or None)
 
     def _why_not_ours(self) -> str | None:
         """What our own messages never hold: it all would be done to the job, or in its name, without its record."""
