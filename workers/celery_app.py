@@ -35,6 +35,7 @@ def create_worker_app(settings: Settings) -> JobsCelery:
         register(app, job_type)
     queues = sorted({"default", *(job_type.queue for job_type in types)})
     app.conf.worker_consumer = "workers.consumer:Consumer"
+    app.conf.worker_pool = "workers.prefork:TaskPool"
     arguments = {} if settings.broker_url is None else {"x-queue-type": "quorum"}
     app.conf.task_queues = [Queue(name, routing_key=name, queue_arguments=arguments) for name in queues]
     app.events.dispatcher_cls = "workers.task_events:Dispatcher"

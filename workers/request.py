@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+from celery.app.task import Context
 from celery.exceptions import Ignore, InvalidTaskError
 from celery.worker import state
 from celery.worker.request import Request
@@ -11,6 +12,8 @@ from kombu.utils.compat import detect_environment
 
 from workers.holder import holder
 
+OF_CELERY = frozenset(vars(Context)) | {"lang", "task", "argsrepr", "kwargsrepr", "compression"}
+"""What Celery knows of in a message's headers; the others it hands to the task once more, as ``request.headers``."""
 CALLED_AFTERWARDS = ("callbacks", "errbacks", "chain", "chord")
 
 
@@ -26,6 +29,8 @@ class JobRequest(Request):  # type: ignore[misc]
         why = self._why_not_ours()
         if why is not None:
             raise InvalidTaskError(why)
+        headers = self._request_dict  # the process that runs the job need not look for them, which takes it longer
+        headers.setdefault("headers", {name: headers[name] for name in headers.keys() - OF_CELERY} or None)
 
     def _why_not_ours(self) -> str | None:
         """What our own messages never hold: it all would be done to the job, or in its name, without its record."""
@@ -56,9 +61,12 @@ class JobRequest(Request):  # type: ignore[misc]
         """'' until a process has taken it."""
         return holder(self.process) if self.process else ""
 
-    def on_accepted(self, pid: int, time_accepted: float) -> None:
-        self._context.holder = holder(_process(pid))
-        super().on_accepted(pid, time_accepted)
+    @property
+    def _context(self) -> Any:
+        """Celery's, which is made when it is asked for first: for most jobs never."""
+        context = super()._context
+        context.holder = self.holder
+        return context
 
 
 def held() -> dict[str, JobRequest]:

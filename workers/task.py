@@ -30,8 +30,8 @@ class JobTask(Task):  # type: ignore[misc]
 
     def run(self, *_args: Any, **_kwargs: Any) -> Any:
         """One attempt. What it returns or raises becomes the job's end, or its way back, through the result backend."""
-        claim = self._claim()
-        self.request.claim = claim
+        request = self.request
+        claim = request.claim = self._claim(request)
         log.info("job %s (%s): attempt %d of %d", claim.id, claim.type, claim.attempt, claim.max_attempts)
         try:
             return self.job_type(RunningJob(self.backend.store, claim), **self._load(claim))
@@ -41,10 +41,10 @@ class JobTask(Task):  # type: ignore[misc]
         except Exception as error:
             raise self._ending(claim, self.job_type.failure(error)) from error
 
-    def _claim(self) -> Claim:
-        job_id = self.request.id
+    def _claim(self, request: Any) -> Claim:
+        job_id = request.id
         try:
-            claim: Claim = self.backend.claim(job_id, holder(), self._place())
+            claim: Claim = self.backend.claim(job_id, holder(), self._place(request))
             return claim
         except (JobNotFound, StoreRefused) as unusable:
             raise NotRunnable(f"job {job_id}: {unusable}") from unusable
@@ -52,9 +52,9 @@ class JobTask(Task):  # type: ignore[misc]
             log.warning("job %s is not run: %s", job_id, refused)
             raise Ignore(str(refused)) from refused
 
-    def _place(self) -> Place | None:
+    def _place(self, request: Any) -> Place | None:
         """Where the message says that the job stands; None when it does not, and the claim has to look."""
-        told, owner = self.request.delivery_info or {}, getattr(self.request, "owner", None)
+        told, owner = request.delivery_info or {}, getattr(request, "owner", None)
         queue, priority = told.get("routing_key"), told.get("priority")
         if owner is None or queue is None or priority is None:
             return None

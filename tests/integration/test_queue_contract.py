@@ -8,6 +8,7 @@ import time
 from typing import Any
 from uuid import uuid4
 
+from kombu.transport.redis import Channel as KombuChannel
 from redis import Redis
 from support.eventually import eventually
 
@@ -131,3 +132,36 @@ def test_a_job_s_message_is_not_noted_and_comes_back_when_its_channel_closes(cel
 def _own_id(connection: Any) -> int:
     connection.send_command("CLIENT", "ID")
     return int(connection.read_response())
+
+
+def test_a_fetch_is_the_command_that_kombu_itself_would_send(celery: JobsCelery) -> None:
+    class Recording:
+        is_suspect = False
+
+        def __init__(self, connection: Any) -> None:
+            self._connection, self.sent = connection, list[Any]()
+            self.pack_command = connection.pack_command
+
+        def send_packed_command(self, packed: Any) -> None:
+            self.sent.append(packed)
+
+        def send_command(self, *command: Any) -> None:
+            self.sent.append(self.pack_command(*command))
+
+    with celery.connection_for_write() as connection, connection.channel() as channel:
+        channel._active_queues = ["one", "two"]
+        channel._update_queue_cycle()
+        channel.client.connection = channel.client.connection_pool.get_connection()
+        recording = channel.client.connection = Recording(channel.client.connection)
+        for _ in range(2):
+            channel._brpop_start()
+            before, channel._in_poll, channel._brpop_sent_at = channel._in_poll, None, None
+            KombuChannel._brpop_start(channel)
+            assert channel._in_poll is before is recording
+            assert channel._brpop_sent_at
+            ours, theirs = recording.sent[-2:]
+            assert ours == theirs
+            assert b"BRPOP" in ours[0]
+            channel._queue_cycle.rotate("one")
+        assert recording.sent[0] != recording.sent[-1]
+        channel.client.connection, channel._in_poll = recording._connection, None

@@ -1,4 +1,4 @@
-"""A worker that is asked to stop just as a job arrives: the job has been sent to a process, which has not begun it."""
+"""A job has been sent to a process, which has not begun it, as the worker is asked to stop or the process is killed."""
 
 import os
 import signal
@@ -59,6 +59,18 @@ def stopped_with_a_job_on_its_way(service: Service, redis: Redis, worker: Proces
     time.sleep(1)  # nothing to be seen from outside says that it reads no more from its processes
     os.kill(child.pid, signal.SIGCONT)
     return job_id
+
+
+def test_a_job_on_its_way_into_a_process_that_is_killed_runs_in_the_next_one(running: Service, redis: Redis) -> None:
+    worker = ready_worker(running)
+    (child,) = psutil.Process(worker.popen.pid).children()
+    os.kill(child.pid, signal.SIGSTOP)
+    job_id = str(running.submit().json()["id"])
+    eventually(lambda: redis.zscore(KEYS.fetched, job_id))
+    os.kill(child.pid, signal.SIGKILL)
+    document = running.finished(job_id, within=5)
+    assert (document["status"], document["attempt"]) == ("Completed", 1)
+    assert f"job {job_id}: enqueued" not in worker.text  # no reconciler was needed
 
 
 def test_it_ends_once_the_job_has(running: Service, redis: Redis) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from celery.worker.request import Request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kombu.transport.virtual import Base64, Channel, Message
+from kombu.utils.json import loads
 from support.messages import BROKEN, NOT_TO_BE_RUN, as_bytes, message, of_job
 
 from jobs.celery_app import create_celery
@@ -42,6 +44,15 @@ def test_our_own_message_passes() -> None:
     given = {"type": "t", "owner": "me", "max_attempts": 1, "queue": "q", "parameters_json": '{"ü": "😀"}'}
     text = Queue(create_celery(Settings())).message(Submission(id="1", **given))  # type: ignore[arg-type]
     assert read(text.encode(), HOUR) == json.loads(text)
+
+
+@pytest.mark.parametrize("name", ["__type__", "\\u005f_type__"])
+def test_what_kombu_sees_in_a_message_beyond_json_is_seen(name: str) -> None:
+    told = f'{{"{name}": "decimal", "__value__": "1.5"}}'
+    raw = as_bytes(message(stamps={"s": "PLACE"})).replace(b'"PLACE"', told.encode())
+    seen = read(raw, HOUR)
+    assert seen == loads(raw)
+    assert seen["headers"]["stamps"] == {"s": Decimal("1.5")}
 
 
 def test_the_size_is_bounded() -> None:
