@@ -61,7 +61,9 @@ def load():
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 raise_file_limit()
-Server("127.0.0.1", int(sys.argv[1]), 1, load).run()
+server = Server("127.0.0.1", int(sys.argv[1]), 1, load)
+server.cfg.set("keepalive", int(sys.argv[2]))
+server.run()
 """
 HOST = b"Host: localhost\r\n"
 
@@ -69,11 +71,11 @@ HOST = b"Host: localhost\r\n"
 class Served:
     """The server in a process of its own."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, keepalive: int = 75) -> None:
         self.port, self.log = free_port(), log
         with log.open("wb") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVED, str(self.port)],
+                [sys.executable, "-c", SERVED, str(self.port), str(keepalive)],
                 env=clean_environ(),
                 cwd=ROOT,
                 stdout=stream,
@@ -215,6 +217,24 @@ def test_a_piece_of_a_streamed_answer_leaves_when_it_is_made(served: Served) -> 
         while b"two" not in received:
             received += connection.recv(65_536)
     assert time.monotonic() - began < 2
+
+
+def test_a_connection_without_a_request_is_closed_after_a_while_and_one_in_use_is_not(tmp_path: Path) -> None:
+    server = Served(tmp_path / "log", keepalive=2)
+    try:
+        with server.connect() as idle, server.connect() as half, server.connect() as used:
+            half.sendall(b"GET / HTTP/1.1\r\nHost:")
+            began = time.monotonic()
+            while time.monotonic() - began < 4:
+                used.sendall(get())
+                assert read_answer(used).status == 200
+                time.sleep(0.5)
+            assert (idle.recv(1), half.recv(1)) == (b"", b"")
+            used.sendall(get(b"/slow"))
+            assert read_answer(used).body == b"done"
+    finally:
+        server.stop()
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_many_idle_connections_leave_room_for_a_request(served: Served) -> None:
