@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from support.servers import WITH_ONE_SERVER
 from support.service import Service
 
 from benchmarks.filling import OWNER, bytes_used, fill
 from jobs.keys import KEYS
 from launch.redis_server import RedisServer
+
+pytestmark = WITH_ONE_SERVER
 
 INDEXES = [
     KEYS.index,

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 from redis import Redis
 from support.eventually import eventually
+from support.servers import WITH_ONE_SERVER
 from support.service import Service
 
 from launch.redis_server import RedisServer
 
+pytestmark = WITH_ONE_SERVER
+
 LEASE = 1.0
-GRACE = 3.0
+GRACE = 6.0
 """Longer than the 2 s that Celery's worker may take there to notice that it is to read no more."""
 
 

@@ -13,11 +13,14 @@ import psutil
 import pytest
 from support.eventually import eventually
 from support.raw_http import Answer, read_answer
+from support.servers import WITH_ONE_SERVER
 from support.service import Service
 from support.timing import assert_takes
 
 from app.waiting import A_MOMENT
 from launch.redis_server import RedisServer
+
+pytestmark = WITH_ONE_SERVER
 
 LONG = A_MOMENT * 5
 
