@@ -19,6 +19,13 @@ SERVERS = ["embedded", *(["debian"] if shutil.which("redis-server") else [])]
 
 WITH_DEBIAN = "[debian"
 """In the name of a test that has Debian's server."""
+LONGEST = (
+    *("test_recovery.py", "test_openapi.py", "test_dead_letters.py", "test_webhooks.py", "test_subscriptions.py"),
+    *("test_make_run.py", "test_prefork.py", "test_durable_subscribers.py", "test_back_pressure.py"),
+    *("test_parked_requests.py", "test_browser_events.py", "test_gevent_pool.py", "test_silence.py"),
+    *("test_many_streams.py", "test_rabbitmq.py", "test_server.py", "test_stopping.py"),
+)
+"""Files that take longest, which begin first: else one process is still at one of them when all others are done."""
 AT_THE_USUAL_PORT = "test_make_run.py", "test_supervisor.py"
 """Files that start `make run`, whose server takes Redis's port where that is free: one at a time."""
 
@@ -38,8 +45,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One server after the other, so that a process starts each once."""
-    items.sort(key=lambda item: WITH_DEBIAN in item.nodeid)
+    """One server after the other, so that a process starts each once; of each, the longest files first."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (WITH_DEBIAN in item.nodeid, place.get(item.path.name, len(place))))
 
 
 @pytest.fixture(scope="session", params=SERVERS)
