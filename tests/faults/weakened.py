@@ -57,7 +57,7 @@ def deaf() -> None:
     from jobs.replies import ReplyConsumer
 
     ReplyConsumer._recheck = _nothing  # type: ignore[method-assign]
-    JobBackend._read = _nothing  # type: ignore[method-assign]
+    JobBackend._read = JobBackend._last_look = _nothing  # type: ignore[method-assign]
 
 
 @weakening
