@@ -19,7 +19,7 @@ WARM_UP, JOBS = 1_500, 8_000
 ELSE = "all else"
 LAYERS = {
     "web": {
-        "HTTP: gunicorn": ("gunicorn/", "app/server.py", "app/body_timeout.py"),
+        "HTTP: gunicorn": ("gunicorn/", "app/server.py", "app/parking.py", "app/body_timeout.py"),
         "Flask, werkzeug, flask-smorest": ("flask/", "werkzeug/", "flask_smorest/"),
         "reading and checking the request": (
             *("app/request_parser.py", "app/strict_json.py", "app/prefer.py", "app/parameters.py", "app/schemas.py"),
@@ -27,15 +27,15 @@ LAYERS = {
         ),
         "building job and message": ("jobs/envelope.py", "jobs/queue.py", "jobs/submission.py"),
         "Redis client": ("redis/", "jobs/redis_client.py", "jobs/connection.py", "jobs/scripts.py"),
-        "waiting and its wake-up": ("app/waiting.py", "jobs/replies.py", "jobs/backend.py", "celery/"),
+        "waiting and its wake-up": ("app/waiting.py", "app/later.py", "jobs/replies.py", "jobs/backend.py", "celery/"),
         "record and answer": ("jobs/", "app/"),
     },
     "worker": {
         "Redis client": ("redis/", "jobs/redis_client.py", "jobs/connection.py", "jobs/scripts.py"),
-        "pool and its pipes": ("billiard/", "celery/concurrency/"),
+        "pool and its pipes": ("billiard/", "celery/concurrency/", "workers/prefork.py"),
         "kombu's transport and messages": (
             *("kombu/transport/", "kombu/messaging.py", "kombu/message.py", "kombu/utils/json.py"),
-            *("jobs/transport.py", "jobs/envelope.py"),
+            *("jobs/transport.py", "jobs/envelope.py", "jobs/message.py", "jobs/told_once.py"),
         ),
         "Celery's loop and requests": ("kombu/", "celery/worker/", "workers/request.py", "workers/consumer.py"),
         "Celery's tracing of a task": ("celery/",),
