@@ -12,7 +12,7 @@ run: $(VENV)/.run ## everything in one terminal; PORT, FLOWER_PORT, WORKERS and 
 	@exec $(BIN)/python -m launch
 
 test: $(VENV)/.dev ## every test, against a real server and real workers
-	$(BIN)/python -m pytest -n 6 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 7 --dist loadscope --no-loadscope-reorder
 
 check: lint types imports test guard faults-short ## what CI runs: lint, types, import rules, tests, a job's CPU time, a few faults
 

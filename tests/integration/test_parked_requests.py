@@ -25,6 +25,14 @@ pytestmark = WITH_ONE_SERVER
 LONG = A_MOMENT * 5
 
 
+@pytest.fixture(scope="module")
+def service(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Of this file's own: its jobs outlast its tests, and other files count events."""
+    url = redis_server.url.removesuffix("/0") + "/11"
+    with Service(tmp_path_factory.mktemp("parked"), redis_server, JOBS_REDIS_URL=url) as running:
+        yield running
+
+
 @contextmanager
 def connected(service: Service) -> Iterator[socket.socket]:
     with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
