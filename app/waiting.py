@@ -84,37 +84,32 @@ def wait_for_batch(door: FrontDoor, batch: Batch, until: float, answer: Callable
     """Answer with the batch once it has ended, or as it stands when the time is over."""
 
     def answer_now(found: Record | None) -> Response:
-        if found is None:  # it cannot be read
+        if found is None:
             return answer(batch)
         try:
             return answer(door.batches.get(batch.id))
         except (BatchNotFound, StoreUnavailable):
             return answer(batch)
 
-    return answer(batch) if batch.is_final else _wait(door, batch.id, until, answer_now, lambda: answer(batch))
+    return answer(batch) if batch.is_final else _wait(door, batch.id, until, answer_now)
 
 
 def wait(door: FrontDoor, record: Record, until: float, answer: Callable[[Record], Response]) -> Response:
     """Answer with the job once it has ended, or as it stands when the time is over."""
     if record.is_final:
         return answer(record)
-    return _wait(door, record.id, until, lambda found: answer(found or record), lambda: answer(record))
+    return _wait(door, record.id, until, lambda found: answer(found or record))
 
 
-def _wait(
-    door: FrontDoor,
-    job_id: str,
-    until: float,
-    answer: Callable[[Record | None], Response],
-    answer_at_once: Callable[[], Response],
-) -> Response:
+def _wait(door: FrontDoor, job_id: str, until: float, answer: Callable[[Record | None], Response]) -> Response:
+    """``answer`` is given None where nothing newer is known than what the caller has read."""
     if _is_over(door, until):
-        return answer_at_once()
+        return answer(None)
     begun = Wait(door.backend, job_id, until)
     try:
         begun.begin()
     except StoreUnavailable:
-        return answer_at_once()
+        return answer(None)
     return _answer_at_end(begun, answer)
 
 
