@@ -52,14 +52,6 @@ SILENT_FOR = 1.0
 """Seconds for which they take it from one another that Redis cannot be read."""
 
 
-class NotEnded(TimeoutError):  # type: ignore[misc]
-    """The wait is over and the job is not; ``record`` is how it stood then, if that could be read."""
-
-    def __init__(self, record: Record | None) -> None:
-        self.record = record
-        super().__init__("The operation timed out.")
-
-
 class JobBackend(RedisBackend):  # type: ignore[misc]
     """Celery's Redis backend with our store underneath; ``app.settings`` holds the settings."""
 
@@ -266,11 +258,11 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
         """Block until the job is final, at most ``timeout`` seconds, exactly. ``on_message`` is given the meta.
 
         Raises:
-            NotEnded: the time is over; the job goes on. It is a ``celery.exceptions.TimeoutError``.
+            celery.exceptions.TimeoutError: the time is over; the job goes on.
         """
         record = self.record_at_end(result, timeout)
         if record is None or not record.is_final:
-            raise NotEnded(record)
+            raise TimeoutError("The operation timed out.")
         meta = meta_of(record)
         if on_message is not None:
             on_message(meta)
