@@ -204,7 +204,8 @@ def test_hundreds_whose_time_is_over_while_redis_hangs_are_answered_together(
             took = time.monotonic() - began
         for connection in connections:
             connection.close()
-    assert (statuses, took < 2 + 4) == ({202}, True), took
+    # one look at Redis ends after 3 s; one after the other took 14 in all
+    assert (statuses, took < 2 + 3 + 4) == ({202}, True), took
 
 
 def test_a_stopping_process_whose_redis_hangs_answers_all_of_them(tmp_path: Path, redis_server: RedisServer) -> None:
