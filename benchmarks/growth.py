@@ -1,11 +1,13 @@
 """``python -m benchmarks.growth`` (`make growth`): what stored jobs and more worker processes change.
 
 Two systems run side by side, and only the store of one is filled; both get the same calls in turns, so that a ratio is
-of the same minutes. Then systems with 1, 2 and 4 worker processes get the same jobs in turns.
+of the same minutes: with the server that `make run` takes, and with the redis-server of the machine, if there is one.
+Then systems with 1, 2 and 4 worker processes get the same jobs in turns.
 """
 
 import argparse
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from benchmarks.command import PEERS_PYTHON, count, draw, python, run, tell
 from benchmarks.filling import bytes_used, fill, is_rewriting, settle
 from benchmarks.load import Run
 from benchmarks.systems import Ours
+from launch.redis_server import find_binary
 
 SECTION = "growth"
 MOST = 1.1
@@ -57,10 +60,19 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
+class Filled:
+    """What stored jobs change with one Redis-protocol server."""
+
+    server: str
     levels: list[Level]
     rewriting: float | None
     """How much longer a submit took while Redis rewrote its append-only file; None: that was too short to measure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    filled: list[Filled]
+    """By server."""
     runs: list[Run]
     """By number of worker processes."""
 
@@ -77,42 +89,41 @@ def up_to(stored: int) -> list[int]:
     return [0, stored // 10, stored]
 
 
+def servers() -> list[str]:
+    """The binaries of the servers that are filled."""
+    return list(dict.fromkeys([find_binary(), *filter(None, [shutil.which("redis-server")])]))
+
+
 def measure(directory: Path, stored: Sequence[int], rounds: int, seconds: int, tell: Callable[[str], None]) -> Growth:
     """``stored`` ascends; ``seconds`` is how long a run with so many worker processes takes."""
     directory.mkdir()
-    with (
-        Ours(directory / "empty") as empty,
-        Ours(directory / "filled") as filled,
-        Client(empty.port) as at_empty,
-        Client(filled.port) as at_filled,
-    ):
-        pair = at_empty, at_filled
-        for call in CALLS:
-            medians(pair, call, TURNS)  # so that nothing happens for the first time
-        levels: list[Level] = []
-        for wanted in stored:
-            bytes_a_job = _grow(filled.redis_url, levels[-1].stored if levels else 0, wanted, tell)
-            medians(pair, SUBMIT, SETTLING)
-            levels.append(_level(pair, wanted, rounds, bytes_a_job, bytes_used(filled.redis_url)[1]))
-            tell(f"growth: measured with {wanted:,} jobs stored")
-        rewriting = _while_rewriting(pair, filled.redis_url)
-    return Growth(levels, rewriting, processes.measure(directory, rounds, seconds, tell))
+    filled = [_fill(directory / str(n), server, stored, rounds, tell) for n, server in enumerate(servers())]
+    return Growth(filled, processes.measure(directory, rounds, seconds, tell))
 
 
 def table_of(growth: Growth) -> str:
     """The figures as Markdown, judged."""
-    head = " | ".join(f"{level.stored:,} stored" for level in growth.levels)
-    lines = [f"| p50 ms; ratio to none stored | {head} |", f"|---|{'---:|' * len(growth.levels)}"]
+    return "\n\n".join([*map(_table_of_filled, growth.filled), processes.table_of(growth.runs)])
+
+
+def _table_of_filled(filled: Filled) -> str:
+    head = " | ".join(f"{level.stored:,} stored" for level in filled.levels)
+    lines = [
+        f"**{filled.server}**",
+        "",
+        f"| p50 ms; ratio to none stored | {head} |",
+        f"|---|{'---:|' * len(filled.levels)}",
+    ]
     for call in CALLS:
         cells = [
-            f"{level.milliseconds(call):.2f}; {table.cell(level.ratios(call), '{:.2f}')}" for level in growth.levels
+            f"{level.milliseconds(call):.2f}; {table.cell(level.ratios(call), '{:.2f}')}" for level in filled.levels
         ]
         lines.append(f"| {call.name} | {' | '.join(cells)} |")
-    others = [share for level in growth.levels for share in level.others]
-    lines += ["", table.quiet(others), "", verdict(growth.levels[-1])]
-    if growth.rewriting is not None:
-        lines += ["", f"While Redis rewrites its append-only file, a submit takes {growth.rewriting:.2f} x as long."]
-    return "\n".join([*lines, "", processes.table_of(growth.runs)])
+    others = [share for level in filled.levels for share in level.others]
+    lines += ["", table.quiet(others), "", verdict(filled.levels[-1])]
+    if filled.rewriting is not None:
+        lines += ["", f"While Redis rewrites its append-only file, a submit takes {filled.rewriting:.2f} x as long."]
+    return "\n".join(lines)
 
 
 def verdict(level: Level) -> str:
@@ -132,16 +143,38 @@ def verdict(level: Level) -> str:
 
 
 def curves(growth: Growth) -> dict[str, Any]:
-    """What is drawn: see :mod:`benchmarks.peers.curves`."""
+    """What is drawn, with the last of the servers: see :mod:`benchmarks.peers.curves`."""
+    filled = growth.filled[-1]
     return {
-        "stored": [level.stored for level in growth.levels],
-        "calls": {call.name: [level.milliseconds(call) for level in growth.levels] for call in CALLS},
+        "server": filled.server,
+        "stored": [level.stored for level in filled.levels],
+        "calls": {call.name: [level.milliseconds(call) for level in filled.levels] for call in CALLS},
         "none_stored": {
-            call.name: [median(empty for empty, _ in level.took[call]) for level in growth.levels] for call in CALLS
+            call.name: [median(empty for empty, _ in level.took[call]) for level in filled.levels] for call in CALLS
         },
         "processes": list(processes.COUNTS),
         "rates": processes.curves(growth.runs),
     }
+
+
+def _fill(directory: Path, server: str, stored: Sequence[int], rounds: int, tell: Callable[[str], None]) -> Filled:
+    with (
+        Ours(directory / "empty", server=server) as empty,
+        Ours(directory / "filled", server=server) as filled,
+        Client(empty.port) as at_empty,
+        Client(filled.port) as at_filled,
+    ):
+        pair = at_empty, at_filled
+        name = table.server_of(filled.redis_url)
+        for call in CALLS:
+            medians(pair, call, TURNS)  # so that nothing happens for the first time
+        levels: list[Level] = []
+        for wanted in stored:
+            bytes_a_job = _grow(filled.redis_url, levels[-1].stored if levels else 0, wanted, tell)
+            medians(pair, SUBMIT, SETTLING)
+            levels.append(_level(pair, wanted, rounds, bytes_a_job, bytes_used(filled.redis_url)[1]))
+            tell(f"growth: {name}: measured with {wanted:,} jobs stored")
+        return Filled(name, levels, _while_rewriting(pair, filled.redis_url))
 
 
 def _grow(url: str, has: int, wanted: int, tell: Callable[[str], None]) -> float:

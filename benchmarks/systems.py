@@ -26,13 +26,17 @@ class System:
     """One system, from start to stop; a context manager.
 
     Subclasses say what runs: ``web`` and ``worker`` are the arguments of ``python -m``.
+
+    Args:
+        python: runs them.
+        server: the binary of its Redis-protocol server; without it the one that `make run` takes.
     """
 
     name: str
 
-    def __init__(self, directory: Path, python: Path = CURRENT_PYTHON) -> None:
+    def __init__(self, directory: Path, python: Path = CURRENT_PYTHON, server: str | None = None) -> None:
         self._directory, self._python = directory, python
-        self._redis = RedisServer(directory / "redis")
+        self._redis = RedisServer(directory / "redis", binary=server)
         self._worker: MeasuredProcess | None = None
         self._web: MeasuredProcess | None = None
         self.port = 0

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from redis import Redis
 
@@ -93,15 +94,20 @@ def waiting(rounds: Sequence[Round], waiters: int) -> str:
 
 def about(redis_url: str, command: str, peers: bool) -> str:
     """When, on what and how it was measured; with the libraries of the peers, if they were."""
-    with Redis.from_url(redis_url) as client:
-        info = client.info("server")
-    server = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {info['redis_version']}"
     libraries = ", ".join([f"{name} {version(name)}" for name in _LIBRARIES] + (_peers_libraries() if peers else []))
     return (
         f"Measured on {datetime.now(UTC):%Y-%m-%d} by `{command}`: {os.cpu_count()} CPUs shared by load, web, worker "
-        f"and server; Python {platform.python_version()}, {libraries}, {server} with its append-only file. "
-        "Medians over the rounds (lowest to highest)."
+        f"and server; Python {platform.python_version()}, {libraries}, {server_of(redis_url)} with its append-only "
+        "file. Medians over the rounds (lowest to highest)."
     )
+
+
+def server_of(redis_url: str) -> str:
+    """Its name and version, and its memory allocator."""
+    with Redis.from_url(redis_url) as client:
+        info: Any = {**client.info("server"), **client.info("memory")}
+    name, version = ("Valkey", "valkey_version") if "valkey_version" in info else ("Redis", "redis_version")
+    return f"{name} {info[version]} ({info['mem_allocator']})"
 
 
 def markers(section: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """``python -m benchmarks.peers.curves FILE``: times by jobs stored, and jobs a second by worker processes, as a PNG.
 
-The figures come on stdin as JSON: ``stored`` and, by call, ``calls`` and ``none_stored`` (milliseconds, the second of
-the system beside it); ``processes`` and, by kind of job, ``rates``.
+The figures come on stdin as JSON: ``server``, ``stored`` and, by call, ``calls`` and ``none_stored`` (milliseconds, the
+second of the system beside it); ``processes`` and, by kind of job, ``rates``.
 """
 
 import json
@@ -22,6 +22,7 @@ def main(file: str, figures: dict[str, Any]) -> None:
         (line,) = times.plot(stored, milliseconds, marker="o", label=call)
         times.plot(stored, figures["none_stored"][call], linestyle=":", color=line.get_color())
     times.set_ylim(bottom=0)
+    times.set_title(figures["server"], fontsize=9)
     times.set_xlabel("jobs stored (dotted: none, at the same time)")
     times.set_ylabel("ms, median, one connection")
     times.legend(fontsize=8)

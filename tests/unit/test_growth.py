@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks.calls import AT_A_TURN, CALLS, Call, medians
-from benchmarks.growth import MOST, MOST_BYTES, Growth, Level, curves, table_of, up_to, verdict
+from benchmarks.growth import MOST, MOST_BYTES, Filled, Growth, Level, curves, table_of, up_to, verdict
 from benchmarks.load import Load, Run
 from benchmarks.processes import COMPUTING, COUNTS, LOADS, NOOP, WAITING
 
@@ -61,8 +61,9 @@ def test_a_job_of_too_many_bytes_is_told() -> None:
 
 def test_the_table_has_a_column_for_each_number_of_stored_jobs_with_its_ratio() -> None:
     levels = [level(0), level(100_000, lambda _: 1.5), level(1_000_000, lambda _: 2.0)]
-    lines = table_of(Growth(levels, 1.25, RUNS)).splitlines()
-    assert lines[0] == "| p50 ms; ratio to none stored | 0 stored | 100,000 stored | 1,000,000 stored |"
+    lines = table_of(Growth([Filled("Redis 7", levels, 1.25)], RUNS)).splitlines()
+    assert lines[0] == "**Redis 7**"
+    assert lines[2] == "| p50 ms; ratio to none stored | 0 stored | 100,000 stored | 1,000,000 stored |"
     cells = "3.00; 1.00 (1.00 to 1.00) | 4.50; 1.50 (1.50 to 1.50) | 6.00; 2.00 (2.00 to 2.00)"
     assert f"| get a job | {cells} |" in lines
     assert "While Redis rewrites its append-only file, a submit takes 1.25 x as long." in lines
@@ -70,11 +71,20 @@ def test_the_table_has_a_column_for_each_number_of_stored_jobs_with_its_ratio() 
 
 
 def test_what_is_drawn_is_what_is_in_the_table() -> None:
-    drawn = curves(Growth([level(0), level(10, lambda _: 2.0)], None, RUNS))
+    other = Filled("Valkey 9", [level(0)], None)
+    drawn = curves(Growth([other, Filled("Redis 7", [level(0), level(10, lambda _: 2.0)], None)], RUNS))
+    assert drawn["server"] == "Redis 7"
     assert drawn["stored"] == [0, 10]
     assert drawn["calls"]["submit"] == [3.0, 6.0]
     assert drawn["none_stored"]["submit"] == [3.0, 3.0]
     assert drawn["rates"] == {kind: [100.0, 200.0, 400.0] for kind in (NOOP, WAITING, COMPUTING)}
+
+
+def test_each_server_has_a_table_and_a_verdict_of_its_own() -> None:
+    good, bad = level(10, size=1_000), level(10, lambda _: 2.0, size=1_000)
+    first, second = table_of(Growth([Filled("A", [good], None), Filled("B", [bad], None)], RUNS)).split("**B**")
+    assert "within 1.1 x" in first
+    assert "above the 1.1 x allowed" in second
 
 
 def test_three_numbers_of_stored_jobs_are_measured() -> None:
