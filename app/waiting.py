@@ -42,6 +42,7 @@ def submit_and_wait(
         JobIdTaken, IdempotencyKeyReused, QueueFull, StoreUnavailable: nothing was stored.
     """
     door.pressure.check()
+    door.backend.watch_over_submits()
     message = door.queue.message(job)
     begun = None if _is_over(door, until) else Wait(door.backend, job.id, until)
     is_new = False
@@ -70,6 +71,7 @@ def submit_batch(door: FrontDoor, batch: BatchSubmission) -> tuple[Batch, bool]:
         JobIdTaken, IdempotencyKeyReused, QueueFull, StoreUnavailable: nothing was stored.
     """
     door.pressure.check()
+    door.backend.watch_over_submits()
     messages = [door.queue.message(job) for job in batch.jobs]
     try:
         accepted, is_new = door.batches.submit(batch, messages)

@@ -192,6 +192,14 @@ class JobBackend(RedisBackend):  # type: ignore[misc]
     def reply_channel(self) -> str:
         return str(self.result_consumer.channel)
 
+    def watch_over_submits(self) -> None:
+        """From now on what this process has accepted is submitted again when Redis was restarted and lacks it.
+
+        Raises:
+            StoreUnavailable.
+        """
+        _ = self.reply_channel  # whoever reads it notices
+
     def expect(self, result: AsyncResult) -> None:
         """Begin to wait for a job that is about to be submitted with ``reply_to=reply_channel``."""
         self._register(result).announced = True

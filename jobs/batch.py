@@ -20,6 +20,8 @@ from jobs.submission import NO_FINGERPRINT, Submission
 from jobs.transport import queue_key
 
 MOST_JOBS = 1_000
+_MOST_NEW = 7
+"""Where submit_batch.lua is told how many jobs may be New."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +109,10 @@ class Batches:
         ]
         match self._store.insist("submit_batch", keys, arguments):
             case [1, created_at]:
+                self._remember(batch, keys, arguments)
                 return _new(batch, int(created_at)), True
             case [2, batch.id] if batch.chosen_id is None:
+                self._remember(batch, keys, arguments)
                 return self.get(batch.id), True  # a connection that broke had carried it
             case [2, batch_id]:
                 return self.get(batch_id), False
@@ -119,6 +123,10 @@ class Batches:
             case [5, waiting]:
                 raise QueueFull(waiting)
         raise AssertionError("submit_batch.lua answers nothing else")
+
+    def _remember(self, batch: BatchSubmission, keys: list[str], arguments: list[Any]) -> None:
+        arguments[_MOST_NEW] = 0
+        self._store.recent.remember(batch.id, "submit_batch", keys, arguments)
 
     def get(self, batch_id: str) -> Batch:
         """The batch as it stands.

@@ -94,6 +94,11 @@ class JobReader:
             info: dict[str, Any] = self.client.info()
             return info
 
+    def run_id(self) -> str:
+        """Which run of Redis answers: another one after a restart or a failover."""
+        with available():
+            return str(self.client.info("server")["run_id"])
+
     # --- job types
 
     def announce(self, types: Mapping[str, str]) -> None:

@@ -8,20 +8,21 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 from uuid import uuid4
 
 import orjson
 from celery.backends.asynchronous import BaseResultConsumer
-from redis import Redis
 from redis.client import PubSub
 from redis.exceptions import RedisError, TimeoutError
 
 from jobs.availability import available
 from jobs.errors import StoreUnavailable
 from jobs.keys import KEYS
+from jobs.recent_submits import RecentSubmit
 from jobs.record import Record
+from jobs.store import JobStore
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ SUBSCRIBED_WITHIN = 2.0
 PING_EVERY = 5.0
 """Seconds of silence after which the reader asks the server whether it is still there."""
 RECONNECT_AFTER = 0.2
+AGAIN_AFTER = 1.0
 RECHECK_AT_ONCE = 500
 
 
@@ -103,7 +105,7 @@ class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
                 if self._failed_at >= asked_at:  # while we queued for it; to try in turn would take seconds each
                     raise StoreUnavailable("Redis does not answer")
                 try:
-                    self._reader = _Reader(self.backend.store.client, self._told, self._recheck)
+                    self._reader = _Reader(self.backend.store, self._told, self._recheck, self._submit_again)
                 except StoreUnavailable:
                     self._failed_at = time.monotonic()
                     raise
@@ -153,6 +155,23 @@ class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
         for waiter in list(self._waiters.get(job_id, ())):
             waiter.wake()
 
+    def _submit_again(self, submits: Collection[RecentSubmit]) -> None:
+        """Redis is back, perhaps without what it had accepted last."""
+        threading.Thread(target=self._insist, args=(submits,), name="submits-again", daemon=True).start()
+
+    def _insist(self, submits: Collection[RecentSubmit]) -> None:
+        pause = threading.Event()
+        while True:
+            try:
+                missing = self.backend.store.submit_again(submits)
+            except StoreUnavailable as error:
+                log.warning("what was accepted last is to be submitted again: %s", error.reason)
+                pause.wait(AGAIN_AFTER)
+                continue
+            if missing:
+                log.warning("Redis came back without %d jobs or batches accepted last: submitted again", missing)
+            return
+
     def _recheck(self) -> None:
         """After a gap in the subscription: wake whoever waits for a job that ended meanwhile."""
         job_ids = list(self._waiters)
@@ -162,13 +181,27 @@ class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
 
 
 class _Reader:
-    """The one thread (or greenlet) that reads the reply channel, through every break of the connection."""
+    """The one thread (or greenlet) that reads the reply channel, through every break of the connection.
 
-    def __init__(self, client: Redis, told: Callable[[str], None], recheck: Callable[[], None]) -> None:
+    Args:
+        told: called with each message.
+        recheck: called after each gap in the subscription.
+        restarted: called when another run of a server answers after the gap, with what was accepted just before it.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        told: Callable[[str], None],
+        recheck: Callable[[], None],
+        restarted: Callable[[Collection[RecentSubmit]], None],
+    ) -> None:
         self.pid = os.getpid()
         self.channel = KEYS.reply_channel(uuid4().hex)
-        self._client, self._told, self._recheck = client, told, recheck
+        self._store, self._told, self._recheck, self._restarted = store, told, recheck, restarted
         self._stopped = False
+        self._in_doubt: dict[str, RecentSubmit] = {}
+        self._run_id = store.run_id()
         with available():
             pubsub = self._subscribe()
         threading.Thread(target=self._run, args=(pubsub,), name="reply-reader", daemon=True).start()
@@ -177,7 +210,7 @@ class _Reader:
         self._stopped = True
 
     def _subscribe(self) -> PubSub:
-        pubsub: PubSub = self._client.pubsub()
+        pubsub: PubSub = self._store.client.pubsub()
         try:
             pubsub.subscribe(self.channel)
             if pubsub.get_message(timeout=SUBSCRIBED_WITHIN) is None:
@@ -195,15 +228,23 @@ class _Reader:
                 if pubsub is None:
                     pubsub = self._subscribe()
                     self._recheck()
+                    self._look_for_restart()
                 self._read(pubsub)
             except (RedisError, OSError, StoreUnavailable, ValueError) as error:  # the last: what is no reply of ours
                 log.warning("reply channel lost (%s): subscribing again", error)
+                self._in_doubt |= self._store.recent.latest()
                 if pubsub is not None:
                     pubsub.close()
                 pubsub = None
                 pause.wait(RECONNECT_AFTER)
         if pubsub is not None:
             pubsub.close()
+
+    def _look_for_restart(self) -> None:
+        run_id = self._store.run_id()
+        if run_id != self._run_id:
+            self._restarted(self._in_doubt.values())
+        self._in_doubt, self._run_id = {}, run_id
 
     def _read(self, pubsub: PubSub) -> None:
         """Read until the connection breaks, without ``get_message``: it polls before every read, and reconnects.

@@ -1,6 +1,9 @@
 """The job store: every verb on a job is one atomic step in Redis."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
+
+from redis import Redis
 
 from jobs.availability import available
 from jobs.claim import Claim, Place
@@ -18,7 +21,9 @@ from jobs.errors import (
 from jobs.events import FINAL_EVENT_OF
 from jobs.keys import KEYS
 from jobs.reader import JobReader
+from jobs.recent_submits import RecentSubmit, RecentSubmits
 from jobs.record import BATCH, Record
+from jobs.settings import Settings
 from jobs.status import FINAL, Status, sources_of
 from jobs.submission import Accepted, Submission
 from jobs.transport import queue_key
@@ -26,12 +31,22 @@ from jobs.transport import queue_key
 OUTSIDE_WITHIN = 5.0
 """Seconds in which whoever submits a job has handed its message to another broker; then a reconciler does."""
 
+log = logging.getLogger(__name__)
+
 _FINAL = ",".join(sorted(FINAL))
 _SOURCES = {status: ",".join(sorted(sources_of(status))) for status in Status}
 
 
+_MOST_NEW = 10
+"""Where submit.lua is told how many jobs may be New."""
+
+
 class JobStore(JobReader):
     """The life of a job, a method a move. Every method raises StoreUnavailable when Redis cannot be used."""
+
+    def __init__(self, client: Redis, settings: Settings) -> None:
+        super().__init__(client, settings)
+        self.recent = RecentSubmits()
 
     def submit(self, job: Submission, message: str | None, reply_to: str = "") -> Accepted:
         """Accept a job: record, index, event and message in one step, or nothing.
@@ -62,30 +77,30 @@ class JobStore(JobReader):
         ]
         if job.idempotency_key is not None:
             keys.append(KEYS.idempotency(job.owner, job.idempotency_key))
-        reply = self.insist(
-            "submit",
-            keys,
-            [
-                job.id,
-                job.owner,
-                job.type,
-                KEYS.channel_prefix(job.owner),
-                self.stream_limits,
-                job.traceparent,
-                job.fingerprint,
-                ttl,
-                message or "",
-                int(job.delay * 1e6),
-                self._settings.max_queue if message else 0,
-                len(job.tags),
-                int(OUTSIDE_WITHIN * 1e6),
-                *job.record_fields(reply_to),
-            ],
-        )
-        match reply:
+        args = [
+            job.id,
+            job.owner,
+            job.type,
+            KEYS.channel_prefix(job.owner),
+            self.stream_limits,
+            job.traceparent,
+            job.fingerprint,
+            ttl,
+            message or "",
+            int(job.delay * 1e6),
+            self._settings.max_queue if message else 0,
+            len(job.tags),
+            int(OUTSIDE_WITHIN * 1e6),
+            *job.record_fields(reply_to),
+        ]
+        match self.insist("submit", keys, args):
             case [1, job_id, created_at, run_at]:
+                args[_MOST_NEW] = 0
+                self.recent.remember(job_id, "submit", keys, args)
                 return Accepted(job_id, job.record(int(created_at), int(run_at) if run_at else None))
             case [2, job.id] if job.chosen_id is None:
+                args[_MOST_NEW] = 0
+                self.recent.remember(job.id, "submit", keys, args)
                 return Accepted(job.id, self.get(job.id))
             case [2, job_id]:
                 return Accepted(job_id, None)
@@ -95,7 +110,20 @@ class JobStore(JobReader):
                 raise IdempotencyKeyReused
             case [5, waiting]:
                 raise QueueFull(waiting)
-        raise AssertionError(reply)
+        raise AssertionError("submit.lua answers nothing else")
+
+    def submit_again(self, submits: Iterable[RecentSubmit]) -> int:
+        """Submit what was accepted here just before Redis was lost; what is still there stays as it is.
+
+        Returns how many jobs and batches were missing.
+        """
+        missing = 0
+        for submit in submits:
+            try:
+                missing += self.insist(submit.script, submit.keys, submit.args)[0] == 1
+            except StoreRefused as refused:
+                log.error("%s was accepted and is lost: %s", submit.keys[0], refused.refusal)
+        return missing
 
     def claim(self, job_id: str, holder: str = "", place: Place | None = None, nonce: str = "") -> Claim:
         """Start the next attempt of a job.
@@ -306,6 +334,7 @@ class JobStore(JobReader):
         ]
         match self.call("delete", keys, [record.id, _FINAL, max(1, int(self._settings.retention * 1000))]):
             case [1]:
+                self.recent.forget(record.id)
                 return
             case [0, status]:
                 raise InvalidTransition(record.id, status, "deleted")

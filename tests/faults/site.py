@@ -10,6 +10,7 @@ from typing import Self
 
 import psutil
 from redis import Redis
+from support.append_only_file import cut, written
 from support.eventually import eventually
 from support.processes import Process
 
@@ -125,9 +126,16 @@ class Site:
         """What all its processes have said."""
         return [process.text for process in self._everyone]
 
-    def restart_redis(self, down: float) -> float:
-        """``kill -9`` of Redis, ``down`` seconds without it, and a start; when it answered again (wall clock)."""
+    def restart_redis(self, down: float, loses: float = 0.0) -> float:
+        """``kill -9`` of Redis, ``down`` seconds without it, and a start; when it answered again (wall clock).
+
+        It has then lost what it wrote in the last ``loses`` seconds, as in a power cut.
+        """
+        size = written(self.server)
+        time.sleep(loses)
         self.server.kill()
+        if loses:
+            cut(self.server, size)
         time.sleep(down)
         self.server.start()
         return time.time()

@@ -61,6 +61,14 @@ def deaf() -> None:
 
 
 @weakening
+def forgetful() -> None:
+    """What was accepted is not submitted again when Redis has lost it."""
+    from jobs.replies import ReplyConsumer
+
+    ReplyConsumer._submit_again = _nothing  # type: ignore[method-assign]
+
+
+@weakening
 def greedy() -> None:
     """Jobs are accepted however full Redis is, and none may end once it is."""
     from app.pressure import Pressure
