@@ -150,7 +150,7 @@ class Batches:
             return ids
 
     def _keys(self, batch: BatchSubmission) -> Iterator[str]:
-        yield from (KEYS.record(batch.id), KEYS.jobs_of(batch.id), KEYS.index, KEYS.index_of_owner(batch.owner))
+        yield from (KEYS.record(batch.id), KEYS.jobs_of(batch.id), KEYS.index_of_owner(batch.owner))
         yield from (KEYS.index_of_status(Status.NEW), KEYS.stream, KEYS.stream_of(batch.owner), KEYS.scheduled)
 
     def _batch(self, batch_id: str, fields: Mapping[str, str], now: int) -> Batch:

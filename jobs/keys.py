@@ -21,9 +21,9 @@ class Keys:
     ``jobs:job:<batch id>``                    hash      the record of a batch: how many of its jobs are in which
                                                          status; ``JOBS_RETENTION`` after the last has ended
     ``jobs:job:<batch id>:jobs``               list      the ids of its jobs; the same
-    ``jobs:index``                             zset      all ids by creation time (microseconds)
-    ``jobs:index:owner:<owner>``               zset      the same, of one owner
-    ``jobs:index:status:<status>``             zset      the same, of one status; moved by each transition
+    ``jobs:index:owner:<owner>``               zset      the ids of one owner, by creation time (microseconds)
+    ``jobs:index:status:<status>``             zset      the same, of one status; every id is in one of these, and moved
+                                                         by each transition
     ``jobs:index:type:<type>``                 zset      the same, of one job type
     ``jobs:index:tag:<name>=<value>``          zset      the same, of one tag
     ``jobs:idempotency:<owner>:<sha256>``      string    ``<id> <fingerprint>``; ``JOBS_IDEMPOTENCY_TTL``
@@ -66,7 +66,6 @@ class Keys:
     Channels: ``jobs.events.<owner>.<event>`` carries every event, ``jobs.reply.<process>`` wakes waiters.
     """
 
-    index: str = "jobs:index"
     stream: str = "jobs:stream"
     types: str = "jobs:types"
     types_seen: str = "jobs:types:seen"

@@ -10,6 +10,8 @@ from jobs.store import JobStore
 
 MOST_LOOKED_AT = 2000
 """Index entries one page of a list looks at; past that it ends early, with a cursor."""
+_INDEXES_OF_ALL = [KEYS.index_of_status(status) for status in Status]
+"""Every job stands in one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ def page(
         limit + 1,
         MOST_LOOKED_AT,
     ]
-    stopped, last_score, last_id, *found = store.call("list", _indexes(selection), args)
+    indexes = _indexes(selection)
+    args.append("every" if indexes else "any")
+    stopped, last_score, last_id, *found = store.call("list", indexes or _INDEXES_OF_ALL, args)
     entries = list(zip(found[::2], found[1::2], strict=True))
     more = Position(int(last_score), last_id) if stopped else None
     if len(entries) > limit:
@@ -58,6 +62,7 @@ def page(
 
 
 def _indexes(selection: Selection) -> list[str]:
+    """Those in all of which a selected job stands; none where every job is selected."""
     indexes = [KEYS.index_of_tag(name, value) for name, value in (selection.tags or {}).items()]
     if selection.owner is not None:
         indexes.append(KEYS.index_of_owner(selection.owner))
@@ -65,4 +70,4 @@ def _indexes(selection: Selection) -> list[str]:
         indexes.append(KEYS.index_of_status(selection.status))
     if selection.type is not None:
         indexes.append(KEYS.index_of_type(selection.type))
-    return indexes or [KEYS.index]
+    return indexes

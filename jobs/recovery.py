@@ -150,7 +150,6 @@ class Recovery:
         """Remove what is left of jobs whose time is over, and events that are too old or too many; how many jobs."""
         keys = [
             KEYS.expiry,
-            KEYS.index,
             KEYS.stream,
             KEYS.record(""),
             KEYS.index_of_owner(""),

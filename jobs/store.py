@@ -64,7 +64,6 @@ class JobStore(JobReader):
         ttl = int(self._settings.idempotency_ttl * 1000) if job.idempotency_key is not None else 0
         keys = [
             KEYS.record(job.id),
-            KEYS.index,
             KEYS.index_of_owner(job.owner),
             KEYS.index_of_status(Status.NEW),
             KEYS.index_of_type(job.type),
@@ -326,7 +325,6 @@ class JobStore(JobReader):
         keys = [
             KEYS.record(record.id),
             KEYS.callback(record.id),
-            KEYS.index,
             KEYS.index_of_owner(record.owner),
             KEYS.index_of_type(record.type),
             *(KEYS.index_of_status(status) for status in FINAL),

@@ -1,6 +1,6 @@
 -- Accept the jobs of a batch, all of them in one step, or the batch that an earlier equal submit made, or none.
--- KEYS  1 record of the batch  2 its jobs  3 index  4 index of owner  5 index of New  6 stream  7 stream of owner
---       8 scheduled  9.. for each kind of job: index of its type, queue, who waits in it; then for each job: record, and
+-- KEYS  1 record of the batch  2 its jobs  3 index of owner  4 index of New  5 stream  6 stream of owner
+--       7 scheduled  8.. for each kind of job: index of its type, queue, who waits in it; then for each job: record, and
 --       one index a tag; last, with a TTL of more than 0, the idempotency key
 -- ARGV  1 id  2 owner  3 channel prefix  4 limits of the streams  5 traceparent  6 fingerprint of the body
 --       7 TTL of the idempotency key in ms (0: none was sent)  8 most jobs that may be New (0: no bound)
@@ -15,7 +15,7 @@ local kinds, count = tonumber(ARGV[10]), tonumber(ARGV[11])
 local key = ttl > 0 and KEYS[#KEYS]
 local before = earlier(KEYS[1], key, fingerprint, id)
 if before then return before end
-local waiting = redis.call('ZCARD', KEYS[5])
+local waiting = redis.call('ZCARD', KEYS[4])
 if most > 0 and waiting + count > most then return {5, waiting} end
 
 -- what is stored below can only be refused for the type of a key: nothing is stored before all are looked at
@@ -23,19 +23,19 @@ local function check(key, kind)
   local is = redis.call('TYPE', key).ok
   if is ~= 'none' and is ~= kind then error({err = 'WRONGTYPE ' .. key .. ' is a ' .. is}) end
 end
-local kind_of_key = {'hash', 'list', 'zset', 'zset', 'zset', 'stream', 'stream', 'zset'}
-for i = 1, 8 do check(KEYS[i], kind_of_key[i]) end
-for i = 9, 8 + 3 * kinds do check(KEYS[i], i % 3 == 1 and 'list' or 'zset') end
-for i = 9 + 3 * kinds, #KEYS - (key and 1 or 0) do
+local kind_of_key = {'hash', 'list', 'zset', 'zset', 'stream', 'stream', 'zset'}
+for i = 1, 7 do check(KEYS[i], kind_of_key[i]) end
+for i = 8, 7 + 3 * kinds do check(KEYS[i], i % 3 == 0 and 'list' or 'zset') end
+for i = 8 + 3 * kinds, #KEYS - (key and 1 or 0) do
   if string.sub(KEYS[i], 1, #KEYS[1] - #id) ~= string.sub(KEYS[1], 1, -1 - #id) then check(KEYS[i], 'zset') end
 end
 
-local at, next_key, next_arg, ids = micros(), 9 + 3 * kinds, 12 + kinds, {}
+local at, next_key, next_arg, ids = micros(), 8 + 3 * kinds, 12 + kinds, {}
 for i = 1, count do
   local kind, job_id, message, delay, tags, size = unpack(ARGV, next_arg, next_arg + 5)
-  local indexes = {KEYS[3], KEYS[4], KEYS[5], KEYS[9 + 3 * kind], unpack(KEYS, next_key + 1, next_key + tags)}
-  accept({record = KEYS[next_key], indexes = indexes, stream = KEYS[6], owner_stream = KEYS[7], scheduled = KEYS[8],
-    queue = KEYS[10 + 3 * kind], waiting = KEYS[11 + 3 * kind], id = job_id, owner = owner, type = ARGV[12 + kind],
+  local indexes = {KEYS[3], KEYS[4], KEYS[8 + 3 * kind], unpack(KEYS, next_key + 1, next_key + tags)}
+  accept({record = KEYS[next_key], indexes = indexes, stream = KEYS[5], owner_stream = KEYS[6], scheduled = KEYS[7],
+    queue = KEYS[9 + 3 * kind], waiting = KEYS[10 + 3 * kind], id = job_id, owner = owner, type = ARGV[12 + kind],
     channel = ARGV[3], limits = ARGV[4], traceparent = ARGV[5], now = at + i - 1, fingerprint = '-', message = message,
     delay = tonumber(delay), outside_within = ARGV[9], fields = {unpack(ARGV, next_arg + 6, next_arg + 5 + size)},
     batch = id})

@@ -1,7 +1,7 @@
 -- Remove what is left of jobs whose time is over: index entries, and old events. Events that a living group of a durable
 -- subscriber still needs stay, up to the hard limit of their stream.
--- KEYS  1 expiry  2 index  3 stream  4 prefix of the records  5 prefix of the owners' indexes  6 of the types'
---       7 of the statuses'  8 of the tags'  9 of the owners' streams
+-- KEYS  1 expiry  2 stream  3 prefix of the records  4 prefix of the owners' indexes  5 of the types'
+--       6 of the statuses'  7 of the tags'  8 of the owners' streams
 -- ARGV  1 most jobs  2 microseconds an event is kept  3 limits of the streams
 -- Returns how many jobs were swept.
 local now = micros()
@@ -16,14 +16,13 @@ local swept = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', whole(now), 'LIMIT', 
 for _, entry in ipairs(swept) do
   local id, owner, type, status, tags = unpack(cjson.decode(entry))
   redis.call('ZREM', KEYS[1], entry)
-  if redis.call('EXISTS', KEYS[4] .. id) == 0 then  -- else it was run again since
-    redis.call('ZREM', KEYS[2], id)
-    redis.call('ZREM', KEYS[5] .. owner, id)
-    redis.call('ZREM', KEYS[6] .. type, id)
-    redis.call('ZREM', KEYS[7] .. status, id)
-    for name, value in pairs(cjson.decode(tags)) do redis.call('ZREM', KEYS[8] .. name .. '=' .. value, id) end
+  if redis.call('EXISTS', KEYS[3] .. id) == 0 then  -- else it was run again since
+    redis.call('ZREM', KEYS[4] .. owner, id)
+    redis.call('ZREM', KEYS[5] .. type, id)
+    redis.call('ZREM', KEYS[6] .. status, id)
+    for name, value in pairs(cjson.decode(tags)) do redis.call('ZREM', KEYS[7] .. name .. '=' .. value, id) end
   end
-  local events = KEYS[9] .. owner
+  local events = KEYS[8] .. owner
   if redis.call('EXISTS', events) == 1 then
     forget_old(events, '=')
     if redis.call('XLEN', events) == 0 and #redis.call('XINFO', 'GROUPS', events) == 0 then
@@ -31,8 +30,8 @@ for _, entry in ipairs(swept) do
     end
   end
 end
-if redis.call('EXISTS', KEYS[3]) == 1 then
-  trim(KEYS[3], ARGV[3])
-  forget_old(KEYS[3], '~')
+if redis.call('EXISTS', KEYS[2]) == 1 then
+  trim(KEYS[2], ARGV[3])
+  forget_old(KEYS[2], '~')
 end
 return #swept

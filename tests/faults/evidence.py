@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from redis import Redis
 from support.eventually import eventually
+from support.stored import job_ids
 
 from faults.load import Load
 from faults.site import Site
@@ -126,7 +127,7 @@ def _documents(site: Site) -> dict[str, dict[str, Any]]:
 
 
 def _records(redis: Redis) -> dict[str, Fields]:
-    ids = redis.zrange(KEYS.index, 0, -1)
+    ids = job_ids(redis)
     found: dict[str, Fields] = {}
     for start in range(0, len(ids), AT_ONCE):
         some = ids[start : start + AT_ONCE]

@@ -11,6 +11,7 @@ from support.eventually import eventually
 from support.service import Service
 
 from jobs.keys import KEYS
+from jobs.status import Status
 from jobs.transport import queue_key
 from launch.redis_server import RedisServer
 
@@ -44,7 +45,7 @@ def test_past_the_most_that_may_wait_a_submit_is_refused(site: Service, redis: R
     assert int(refused.headers["Retry-After"]) >= 1
     assert f"{MOST} jobs wait already" in refused.json()["detail"]
     assert redis.dbsize() == before
-    assert redis.zcard(KEYS.index) == MOST
+    assert redis.zcard(KEYS.index_of_status(Status.NEW)) == MOST
     site.start_worker()
     assert {site.finished(job_id)["status"] for job_id in waiting} == {"Completed"}
     assert site.submit("demo.noop", wait=5).status_code == 200

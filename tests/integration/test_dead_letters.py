@@ -231,7 +231,7 @@ def damaged(redis: Redis, value: Any) -> str:
     else:
         redis.set(KEYS.record(job_id), value)
     now = int(redis.time()[0]) * 1_000_000
-    for key in (KEYS.index, KEYS.index_of_owner("anonymous")):
+    for key in (KEYS.index_of_status(Status.NEW), KEYS.index_of_owner("anonymous")):
         redis.zadd(key, {job_id: now})
     return job_id
 
@@ -297,7 +297,7 @@ def test_a_bad_broadcast_is_passed_over(site: Service, redis: Redis, channel: st
 
 
 SHARED = [
-    *(KEYS.index, KEYS.index_of_owner("anonymous"), KEYS.index_of_status(Status.NEW), KEYS.index_of_type("demo.noop")),
+    *(KEYS.index_of_owner("anonymous"), KEYS.index_of_status(Status.NEW), KEYS.index_of_type("demo.noop")),
     *(KEYS.stream, KEYS.stream_of("anonymous"), KEYS.types, KEYS.types_seen, KEYS.counts, KEYS.leases),
     *(KEYS.scheduled, KEYS.waiting("default"), KEYS.expiry, KEYS.reconciler, KEYS.durations("demo.noop")),
 ]

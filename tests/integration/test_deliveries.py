@@ -15,6 +15,7 @@ from jobs.events import NAMES, Event
 from jobs.keys import KEYS
 from jobs.redis_client import connect
 from jobs.settings import Settings
+from jobs.status import Status
 from jobs.store import JobStore
 from jobs.submission import Submission
 from jobs.webhooks import Webhooks
@@ -123,7 +124,7 @@ def test_a_deleted_job_s_callback_is_still_told(store: JobStore, deliveries: Del
     store.delete(store.get(events[0].job_id), {"a": "b"})
     assert client.ttl(KEYS.callback(events[0].job_id)) > 0
     assert not client.exists(KEYS.record(events[0].job_id))
-    assert not client.zscore(KEYS.index, events[0].job_id)
+    assert not client.zscore(KEYS.index_of_status(Status.COMPLETED), events[0].job_id)
     assert plan(deliveries, events) == 1
 
 

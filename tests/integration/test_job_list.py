@@ -3,11 +3,16 @@
 from uuid import uuid4
 
 import pytest
+from redis import Redis
 from support.service import Service
 
+from jobs.keys import KEYS
 from jobs.listing import MOST_LOOKED_AT, Selection, page
+from jobs.settings import Settings
+from jobs.status import Status
 from jobs.store import JobStore
 from jobs.submission import Submission
+from launch.redis_server import RedisServer
 
 
 @pytest.fixture
@@ -98,6 +103,38 @@ def test_a_page_looks_at_a_bounded_number_of_entries(service: Service, celery: o
     assert (len(first), more is not None) == (0, True)
     second, end = page(store, selection, 10, more)
     assert (len(second), end) == (3, None)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 100])
+def test_all_jobs_come_newest_first_whatever_their_status_and_however_many_of_one_moment(
+    redis_server: RedisServer, limit: int
+) -> None:
+    with Redis.from_url(f"{redis_server.url[:-1]}1", decode_responses=True) as redis:  # a database of its own
+        redis.flushdb()
+        store = JobStore(redis, Settings())
+        for number in range(24):
+            job_id = store.submit(_job("mixed", "anybody"), message=None).id
+            moment = 1000 + number // 6  # six jobs each
+            redis.hset(KEYS.record(job_id), "created_at", moment)
+            redis.zadd(KEYS.index_of_status(Status.NEW), {job_id: moment})
+            if number % 4 == 1:
+                store.cancel(job_id)
+            if number % 4 > 1:
+                claim = store.claim(job_id)
+            if number % 4 == 3:
+                store.complete(job_id, "1", claim)
+        seen: list[tuple[int, str]] = []
+        after = None
+        while len(seen) < 24:
+            jobs, after = page(store, Selection(), limit, after)
+            assert len(jobs) == min(limit, 24 - len(seen))
+            assert (after is None) == (len(seen) + len(jobs) == 24)
+            seen += [(job.created_at, job.id) for job in jobs]
+        assert seen == sorted(seen, reverse=True)
+        assert len(set(seen)) == 24
+        found, _ = page(store, Selection(created_after=1001, created_before=1002), 100, None)
+        assert {job.created_at for job in found} == {1001, 1002}
+        redis.flushdb()
 
 
 def _job(job_type: str, owner: str) -> Submission:

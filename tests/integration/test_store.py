@@ -197,7 +197,7 @@ SUBMITTED = Submission(
     id="6f1c0a2b-0000-4000-8000-000000000000",
 )
 KEYS_OF_IT = (
-    *(KEYS.record(SUBMITTED.id), KEYS.index, KEYS.index_of_owner("o"), KEYS.index_of_status(Status.NEW)),
+    *(KEYS.record(SUBMITTED.id), KEYS.index_of_owner("o"), KEYS.index_of_status(Status.NEW)),
     *(KEYS.index_of_type("t"), KEYS.index_of_tag("a", "1"), KEYS.index_of_tag("b", "2")),
     *(KEYS.stream, KEYS.stream_of("o"), KEYS.idempotency("o", "k")),
 )
