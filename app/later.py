@@ -48,7 +48,7 @@ class Wait:
         return self._backend.is_woken_within(self._result, min(left, seconds)) or left <= seconds
 
     def tell(self, on_wake: Callable[[], None]) -> bool:
-        """See :meth:`jobs.backend.JobBackend.tell`."""
+        """See :meth:`jobs.waiting_backend.WaitingBackend.tell`."""
         return self._backend.tell(self._result, on_wake)
 
     def end(self) -> Record | None:

@@ -27,7 +27,7 @@ class Pending:
         return self._wait.until
 
     def tell(self, on_wake: Callable[[], None]) -> bool:
-        """Have ``on_wake`` called when there is an answer; see :meth:`jobs.backend.JobBackend.tell`."""
+        """Have ``on_wake`` called when there is an answer; see :meth:`jobs.waiting_backend.WaitingBackend.tell`."""
         return self._wait.tell(on_wake)
 
     def answer_to(self, start_response: "StartResponse") -> Iterable[bytes]:

@@ -109,10 +109,10 @@ class Batches:
         ]
         match self._store.insist("submit_batch", keys, arguments):
             case [1, created_at]:
-                self._remember(batch, keys, arguments)
+                self._store.recent.remember(batch.id, "submit_batch", keys, arguments, bound=_MOST_NEW)
                 return _new(batch, int(created_at)), True
             case [2, batch.id] if batch.chosen_id is None:
-                self._remember(batch, keys, arguments)
+                self._store.recent.remember(batch.id, "submit_batch", keys, arguments, bound=_MOST_NEW)
                 return self.get(batch.id), True  # a connection that broke had carried it
             case [2, batch_id]:
                 return self.get(batch_id), False
@@ -123,10 +123,6 @@ class Batches:
             case [5, waiting]:
                 raise QueueFull(waiting)
         raise AssertionError("submit_batch.lua answers nothing else")
-
-    def _remember(self, batch: BatchSubmission, keys: list[str], arguments: list[Any]) -> None:
-        arguments[_MOST_NEW] = 0
-        self._store.recent.remember(batch.id, "submit_batch", keys, arguments)
 
     def get(self, batch_id: str) -> Batch:
         """The batch as it stands.

@@ -36,7 +36,9 @@ class RecentSubmits:
         self._size = 0
         self._changing = threading.Lock()
 
-    def remember(self, any_id: str, script: str, keys: Sequence[str], args: Sequence[Any]) -> None:
+    def remember(self, any_id: str, script: str, keys: Sequence[str], args: Sequence[Any], *, bound: int) -> None:
+        """``bound`` is the place in ``args`` of how many jobs may be New: what was accepted is not refused for that."""
+        args = [*args[:bound], 0, *args[bound + 1 :]]
         now = time.monotonic()
         size = sum(len(each) for each in args if isinstance(each, str))
         with self._changing:

@@ -74,7 +74,7 @@ class Waiter:
 
 
 class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
-    """The result consumer of :class:`jobs.backend.JobBackend`."""
+    """The result consumer of :class:`jobs.waiting_backend.WaitingBackend`."""
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)

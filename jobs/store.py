@@ -94,12 +94,10 @@ class JobStore(JobReader):
         ]
         match self.insist("submit", keys, args):
             case [1, job_id, created_at, run_at]:
-                args[_MOST_NEW] = 0
-                self.recent.remember(job_id, "submit", keys, args)
+                self.recent.remember(job_id, "submit", keys, args, bound=_MOST_NEW)
                 return Accepted(job_id, job.record(int(created_at), int(run_at) if run_at else None))
             case [2, job.id] if job.chosen_id is None:
-                args[_MOST_NEW] = 0
-                self.recent.remember(job.id, "submit", keys, args)
+                self.recent.remember(job.id, "submit", keys, args, bound=_MOST_NEW)
                 return Accepted(job.id, self.get(job.id))
             case [2, job_id]:
                 return Accepted(job_id, None)

@@ -53,11 +53,11 @@ def patient() -> None:
 @weakening
 def deaf() -> None:
     """A gap in the reply channel goes unnoticed, and the record is not read again at the end of a wait."""
-    from jobs.backend import JobBackend
     from jobs.replies import ReplyConsumer
+    from jobs.waiting_backend import WaitingBackend
 
     ReplyConsumer._recheck = _nothing  # type: ignore[method-assign]
-    JobBackend._read = JobBackend._last_look = _nothing  # type: ignore[method-assign]
+    WaitingBackend._read = WaitingBackend._last_look = _nothing  # type: ignore[method-assign]
 
 
 @weakening

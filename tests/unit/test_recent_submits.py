@@ -13,7 +13,7 @@ def remembered(submits: RecentSubmits) -> list[str]:
 
 
 def remember(submits: RecentSubmits, any_id: str, text: str = "") -> None:
-    submits.remember(any_id, "submit", [any_id], [text, 5])
+    submits.remember(any_id, "submit", [any_id], [text, 5], bound=1)
 
 
 @pytest.fixture
@@ -31,6 +31,12 @@ def test_what_was_accepted_shortly_before_the_loss_is_remembered_in_order(clock:
     assert remembered(submits) == ["2", "3", "4"]
     clock[0] += 1.5
     assert remembered(submits) == ["4"]
+
+
+def test_it_is_not_bound_by_how_many_wait(clock: list[float]) -> None:
+    submits = RecentSubmits()
+    submits.remember("a", "submit", ["k"], ["x", 100, "y"], bound=1)
+    assert submits.latest()["a"].args == ["x", 0, "y"]
 
 
 def test_nothing_is_remembered_for_longer_than_that(clock: list[float]) -> None:
