@@ -32,7 +32,7 @@ guard: $(VENV)/.dev ## has a job become dearer? Its CPU time against benchmarks/
 bench: $(VENV)/.dev $(VENV)/.peers ## side by side with stock Flask + Celery, FastAPI + arq and FastAPI + taskiq
 	$(BIN)/python -m benchmarks --peers $(VENV)/peers/bin/python
 
-growth: $(VENV)/.dev $(VENV)/.peers ## the same calls with 0, 100,000 and 1,000,000 jobs stored; 1, 2 and 4 worker processes; about 10 minutes
+growth: $(VENV)/.dev $(VENV)/.peers ## the same calls with 0, 100,000 and 1,000,000 jobs stored; 1, 2 and 4 worker processes; about 15 minutes
 	$(BIN)/python -m benchmarks.growth --peers $(VENV)/peers/bin/python $(if $(WRITE),--write $(WRITE))
 
 pools: $(VENV)/.dev ## which of Celery's pools for which jobs, and what each cannot do; about 9 minutes
