@@ -17,7 +17,7 @@ def callback_of(door: FrontDoor, given: dict[str, Any], pointer: str = "") -> Ca
     Raises:
         InvalidRequest: callbacks are off, or the address is one that we do not call.
     """
-    if door.settings.webhook_secret is None:
+    if not door.settings.webhook_secret:
         raise InvalidRequest([(pointer, OFF)])
     host = CallbackUrl.from_text(given["url"]).host
     address = literal(host)

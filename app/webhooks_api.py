@@ -29,7 +29,7 @@ LOCATION = {"Location": {"description": "The webhook's own URL.", "schema": {"ty
 
 @blp.before_request
 def _require_secret() -> None:
-    if front_door().settings.webhook_secret is None:
+    if not front_door().settings.webhook_secret:
         raise WebhooksOff
 
 

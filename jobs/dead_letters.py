@@ -1,13 +1,12 @@
 """Messages that no worker can run, kept with the reason until a person has looked at them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redis.exceptions import ResponseError
-
 from jobs.errors import DeadLetterIncomplete, DeadLetterNotFound
 from jobs.keys import KEYS
+from jobs.letters import Letters
 from jobs.scripts import Scripts
 
 MOST_KEPT = 10_000
@@ -16,7 +15,6 @@ LONGEST_TEXT = 100_000
 """Bytes of a message that are kept."""
 KEPT_KEY_SECONDS = 7 * 86_400
 """How long a key is kept that stood where a queue belongs."""
-PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +36,13 @@ class DeadLetter:
         return cls(entry_id, *(fields.get(name, "") for name in ("at", "reason", "queue", "message", "note")))
 
 
-class DeadLetters:
-    """The stream ``jobs:dead``. Raises redis-py's errors; reading wants a client that decodes answers."""
+class DeadLetters(Letters[DeadLetter]):
+    """The stream ``jobs:dead``. To set aside and to free works with a client that does not decode, too."""
+
+    key = KEYS.dead
 
     def __init__(self, client: Any) -> None:
-        self._client = client
+        super().__init__(client, DeadLetter)
         self._scripts = Scripts(client)
 
     def set_aside(self, reason: str, queue: str, raw: bytes) -> None:
@@ -56,53 +56,12 @@ class DeadLetters:
         renamed: list[str] = self._scripts.call("free", [*queues, *names], [KEPT_KEY_SECONDS])
         return renamed
 
-    def __iter__(self) -> Iterator[DeadLetter]:
-        """All of them, oldest first."""
-        start = "-"
-        while entries := self._client.xrange(KEYS.dead, start, "+", count=PAGE):
-            yield from (DeadLetter.from_redis(entry_id, fields) for entry_id, fields in entries)
-            start = f"({entries[-1][0]}"
-
-    def get(self, entry_id: str) -> DeadLetter:
-        """One of them.
-
-        Raises:
-            DeadLetterNotFound.
-        """
-        try:
-            entries = self._client.xrange(KEYS.dead, entry_id, entry_id)
-        except ResponseError as error:  # an id that is none
-            raise DeadLetterNotFound(entry_id) from error
-        if not entries or entries[0][0] != entry_id:
-            raise DeadLetterNotFound(entry_id)
-        return DeadLetter.from_redis(*entries[0])
-
     def put_back(self, letter: DeadLetter) -> None:
-        """Put the message at the end of its queue and forget the dead letter, in one step.
-
-        Raises:
-            DeadLetterNotFound: somebody else did so.
-            DeadLetterIncomplete: what was kept is not the message as it came.
-        """
+        """Put the message at the end of its queue: see :meth:`Letters.put_back`."""
         if letter.note:
             raise DeadLetterIncomplete(letter.id, letter.note)
         if not self._scripts.call("put_back", [KEYS.dead, letter.queue], [letter.id]):
             raise DeadLetterNotFound(letter.id)
-
-    def drop(self, letter: DeadLetter) -> None:
-        """Forget it.
-
-        Raises:
-            DeadLetterNotFound.
-        """
-        if not self._client.xdel(KEYS.dead, letter.id):
-            raise DeadLetterNotFound(letter.id)
-
-    def drop_all(self) -> int:
-        """Forget all of them; how many there were."""
-        with self._client.pipeline() as pipe:
-            count, _ = pipe.xlen(KEYS.dead).delete(KEYS.dead).execute()
-        return int(count)
 
 
 def kept(raw: bytes) -> tuple[str, str]:

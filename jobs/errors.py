@@ -159,7 +159,7 @@ class DeadLetterIncomplete(JobsError):
     def __init__(self, entry_id: str, note: str) -> None:
         self.entry_id, self.note = entry_id, note
         super().__init__(
-            f"The dead letter {entry_id} cannot be put back, for it is not the message as it came: {note}."
+            f"The dead letter {entry_id} cannot be put back, for it is not what was to be delivered: {note}."
         )
 
 

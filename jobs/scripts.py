@@ -15,7 +15,7 @@ NAMES = (
     *("renew", "survey", "enqueue", "sweep"),
     *("set_aside", "put_back", "free"),
     *("add_webhook", "end_webhook", "end_callback"),
-    *("plan_deliveries", "take_deliveries", "put_off_delivery", "end_delivery"),
+    *("plan_deliveries", "take_deliveries", "put_off_delivery", "end_delivery", "put_back_delivery"),
     *("join", "next", "beat", "leave", "attempt", "bury", "drop"),
     "span",
 )
@@ -23,6 +23,7 @@ SHARED = {
     "submit": ("accept", "undo"),
     "submit_batch": ("accept",),
     **dict.fromkeys(("claim", "finish", "requeue"), ("in_batch",)),
+    **dict.fromkeys(("plan_deliveries", "put_back_delivery"), ("delivery",)),
     "next": ("subscription", "holding"),
     **dict.fromkeys(("join", "beat", "leave"), ("subscription", "taking_over")),
     **dict.fromkeys(("attempt", "bury", "drop"), ("subscription",)),

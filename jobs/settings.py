@@ -99,15 +99,19 @@ def _allowed(text: str) -> Allowed:
         raise ValueError("is not a list of hosts, addresses or networks such as hooks.local,10.1.2.0/24") from error
 
 
+def _webhook_keys(text: str) -> tuple[bytes, ...]:
+    """The keys in secrets, as Standard Webhooks writes them; what is wrong is told without a word of it."""
+    return tuple(_webhook_key(part.strip()) for part in text.split(","))
+
+
 def _webhook_key(text: str) -> bytes:
-    """The key in a secret, as Standard Webhooks writes one; what is wrong is told without a word of it."""
     try:
         encoded = text.removeprefix("whsec_")
         key = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except ValueError:
         key = b""
     if encoded == text or len(key) not in WEBHOOK_KEY_BYTES:
-        raise ValueError("is not whsec_ and the base64 of 24 to 64 bytes")
+        raise ValueError("is not whsec_ and the base64 of 24 to 64 bytes, or several of these with commas between")
     return key
 
 
@@ -139,7 +143,7 @@ class Settings:
     stream_hard_length: int | None = _setting(None, _count, "events a stream holds at most, about; 10 x the above")
     default_type: str = _setting("demo.random_delay", _job_type, "what the seed's endpoints run")
     modules: tuple[str, ...] = _setting((), _modules, "Python modules with job types of your own")
-    webhook_secret: bytes | None = _setting(None, _webhook_key, "the key that signs callbacks", shown=False)
+    webhook_secret: tuple[bytes, ...] = _setting((), _webhook_keys, "the keys that sign callbacks", shown=False)
     webhook_allow: Allowed = _setting(Allowed(), _allowed, "what callbacks may reach although it is not public")
     audit_file: Path | None = _setting(None, Path, "what `subscribers.audit` writes; else audit.jsonl in data_dir")
     data_dir: Path = _setting(Path(".data"), Path, "where `make run` keeps the embedded server's data")

@@ -84,7 +84,7 @@ def _run(configuration: Configuration, server: RedisServer | None, environ: Mapp
 
 def parts(configuration: Configuration) -> list[Part]:
     """The processes, in the order in which they end: first whoever accepts work, last whoever does it."""
-    python, signs = sys.executable, configuration.settings.webhook_secret is not None
+    python, signs = sys.executable, bool(configuration.settings.webhook_secret)
     flower = [
         "-m",
         "celery",

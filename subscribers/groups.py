@@ -6,27 +6,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from jobs.errors import SettingsError, StoreUnavailable, SubscriptionInUse, SubscriptionNotFound
-from jobs.reader import JobReader
+from jobs.command import WRONG_USE, complain, run
+from jobs.command import parser as command_parser
 from jobs.record import rfc3339
-from jobs.redis_client import connect
-from jobs.settings import Settings
 from jobs.subscriptions import Subscription, Subscriptions, entry_at
-
-WRONG_USE, NO_STORE = 2, 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit code: 2 for a wrong use or name, 1 when Redis cannot be used."""
     asked = _parser().parse_args(arguments)
-    try:
-        settings = Settings.from_environ()
-        with connect(settings.redis_url) as client:
-            return _run(asked, Subscriptions(JobReader(client, settings)))
-    except (SettingsError, SubscriptionNotFound, SubscriptionInUse) as error:
-        return _complain(error, WRONG_USE)
-    except StoreUnavailable as error:
-        return _complain(error.reason, NO_STORE)
+    return run(lambda store: _run(asked, Subscriptions(store)))
 
 
 def _run(asked: argparse.Namespace, subscriptions: Subscriptions) -> int:
@@ -54,7 +43,7 @@ def _replay(asked: argparse.Namespace, subscriptions: Subscriptions) -> int:
     try:
         first = entry_at(asked.first)
     except ValueError:
-        return _complain(f"{asked.first!r} is no RFC 3339 time with its offset or Z, and no entry's id", WRONG_USE)
+        return complain(f"{asked.first!r} is no RFC 3339 time with its offset or Z, and no entry's id", WRONG_USE)
     done = subscriptions.replay(asked.service, asked.owner, first)
     cut = "; the stream begins later than that" if done.is_cut else ""
     sys.stdout.write(f"{done.events} events come again, those after {done.after}{cut}\n")
@@ -72,13 +61,8 @@ def _line(each: Subscription, *, as_json: bool) -> str:
     )
 
 
-def _complain(error: object, code: int) -> int:
-    sys.stderr.write(f"groups: {error}\n")
-    return code
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m subscribers.groups", description=__doc__, allow_abbrev=False)
+    parser = command_parser("subscribers.groups", __doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     listing = verbs.add_parser("list", help="one line each")
     listing.add_argument("--json", action="store_true", help="a JSON object a line")

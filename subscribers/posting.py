@@ -2,6 +2,7 @@
 
 import re
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -46,21 +47,21 @@ class Poster:
     """Signs and sends. No redirect is followed, and no proxy of the environment is used.
 
     Args:
-        key: what signs.
+        keys: what signs; with several, each signs, so that a receiver may have any of them.
         allowed: what may be reached although it is not public.
         tls: whom to trust; the usual authorities without it.
     """
 
     def __init__(
         self,
-        key: bytes,
+        keys: Sequence[bytes],
         allowed: Allowed,
         *,
         within: float = WITHIN,
         tls: ssl.SSLContext | None = None,
         resolve: Resolve = resolve,
     ) -> None:
-        self._signer = Webhook(key)
+        self._signers = [Webhook(key) for key in keys]
         self._allowed, self._within, self._resolve = allowed, within, resolve
         self._tls = tls or httpcore.default_ssl_context()
 
@@ -99,7 +100,7 @@ class Poster:
             "Connection": "close",
             "webhook-id": message_id,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": self._signer.sign(message_id, now, delivery.text),
+            "webhook-signature": " ".join(signer.sign(message_id, now, delivery.text) for signer in self._signers),
         }
 
 

@@ -26,7 +26,7 @@ class WebhookService:
     """A durable subscriber that turns each event into deliveries, and the loop that sends them."""
 
     def __init__(self, settings: Settings, schedule: Schedule | None = None, lease: float = LEASE) -> None:
-        if settings.webhook_secret is None:
+        if not settings.webhook_secret:
             raise ValueError("without a secret there is nothing to sign with")
         store = JobReader(connect(settings.redis_url), settings)
         poster = Poster(settings.webhook_secret, settings.webhook_allow)
@@ -51,7 +51,7 @@ class WebhookService:
 
 def main() -> None:
     settings = Settings.from_environ()
-    if settings.webhook_secret is None:
+    if not settings.webhook_secret:
         say("webhooks: off, for JOBS_WEBHOOK_SECRET is not set; there is nothing to do until this is stopped")
         _wait_to_be_stopped()
         return

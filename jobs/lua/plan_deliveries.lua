@@ -8,18 +8,15 @@
 local now, planned = micros(), 0
 
 local function plan(target, url)
-  local id, host = ARGV[1] .. ' ' .. target, string.match(url, '^%w+://(%[[^%]]*%])')
-  host = string.lower(host or string.match(url, '^%w+://([^/:?]*)'))
+  local id = ARGV[1] .. ' ' .. target
   if redis.call('EXISTS', KEYS[8] .. id) == 1 then return end
-  if redis.call('ZCARD', KEYS[7] .. host) >= tonumber(ARGV[6]) then
+  if redis.call('ZCARD', KEYS[7] .. host_of(url)) >= tonumber(ARGV[6]) then
     redis.call('XADD', KEYS[10], 'MAXLEN', '~', ARGV[7], '*', 'reason', 'too many deliveries wait for this host',
       'delivery', id, 'url', url, 'event', ARGV[5], 'attempts', 0, 'at', rfc3339(now))
     return
   end
-  redis.call('HSET', KEYS[8] .. id, 'event_id', ARGV[1], 'job_id', ARGV[2], 'target', target, 'url', url, 'host', host,
-    'event', ARGV[5], 'attempt', 0, 'created_at', whole(now))
-  redis.call('ZADD', KEYS[7] .. host, whole(now), id)
-  redis.call('ZADD', KEYS[6], 'LT', whole(now), host)
+  deliver({KEYS[6], KEYS[7], KEYS[8]}, now, {id = id, event_id = ARGV[1], job_id = ARGV[2], target = target, url = url,
+    event = ARGV[5]})
   planned = planned + 1
 end
 

@@ -27,7 +27,7 @@ def delivery(url: str, text: str = '{"a":"ü"}') -> Delivery:
 
 
 def post(url: str, allowed: Allowed = LOOPBACK, **options: Any) -> Answer:
-    return Poster(KEY, allowed, **options).post(delivery(url))
+    return Poster([KEY], allowed, **options).post(delivery(url))
 
 
 @pytest.mark.parametrize(

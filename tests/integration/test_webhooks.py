@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,17 @@ def test_the_end_of_a_job_is_told_once_signed_and_verified(hooks: Service, start
     stream: list[Any] = hooks_redis(hooks).xrange(KEYS.stream_of("me"))
     assert received.body in [fields["event"] for _, fields in stream]
     assert receiver.of(other) == []
+
+
+def test_with_two_secrets_a_receiver_may_have_either(hooks: Service, start: Started, receiver: Receiver) -> None:
+    new = b"the secret that comes next"
+    start(JOBS_WEBHOOK_SECRET=f"whsec_{b64encode(new).decode()},{SECRET}")
+    job_id = submit(hooks, receiver.url)
+    [received] = eventually(lambda: receiver.of(job_id), within=10)
+    for key in (new, KEY):
+        Webhook(key).verify(received.body, received.headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(b"another key of twenty-four").verify(received.body, received.headers)
 
 
 def test_the_events_that_were_asked_for_are_told(hooks: Service, start: Started, receiver: Receiver) -> None:

@@ -83,7 +83,13 @@ KEY = base64.b64encode(b"0123456789abcdefghijklmn").decode()
     [
         *(KEY, f"whsec_{KEY}?", "whsec_", "whsec_" + KEY[:-4], "whsec_" + KEY.replace("M", "-"), f"WHSEC_{KEY}"),
         *("whsec_" + base64.b64encode(bytes(23)).decode(), "whsec_" + base64.b64encode(bytes(65)).decode()),
-        *(f"whsec_ {KEY}", f"whsec_{KEY} whsec_{KEY}", "hunter2hunter2hunter2hunter2"),
+        *(
+            f"whsec_ {KEY}",
+            f"whsec_{KEY} whsec_{KEY}",
+            f"whsec_{KEY},",
+            f"whsec_{KEY},{KEY}",
+            "hunter2hunter2hunter2hunter2",
+        ),
     ],
 )
 def test_a_secret_is_whsec_and_base64_of_24_to_64_bytes_and_never_told(value: str) -> None:
@@ -91,7 +97,7 @@ def test_a_secret_is_whsec_and_base64_of_24_to_64_bytes_and_never_told(value: st
         Settings.from_environ({"JOBS_WEBHOOK_SECRET": value, "JOBS_WEBHOOK_ALLOW": "a/b", "JOBS_MAX_WAIT": "soon"})
     assert caught.value.problems[1:] == (
         "JOBS_WEBHOOK_ALLOW='a/b' is not a list of hosts, addresses or networks such as hooks.local,10.1.2.0/24",
-        "JOBS_WEBHOOK_SECRET=… is not whsec_ and the base64 of 24 to 64 bytes",
+        "JOBS_WEBHOOK_SECRET=… is not whsec_ and the base64 of 24 to 64 bytes, or several of these with commas between",
     )
 
 
@@ -101,9 +107,15 @@ def test_a_good_secret_is_the_key_and_not_shown() -> None:
         text = base64.b64encode(key).decode()
         for written in (text, text.rstrip("=")):
             settings = Settings.from_environ({"JOBS_WEBHOOK_SECRET": f"whsec_{written}"})
-            assert settings.webhook_secret == key
+            assert settings.webhook_secret == (key,)
             assert "ABCDEF" not in repr(settings)
             assert "webhook_secret" not in repr(settings)
+
+
+def test_several_secrets_are_several_keys() -> None:
+    new, old = bytes(range(24)), bytes(range(24, 48))
+    text = ", ".join(f"whsec_{base64.b64encode(key).decode()}" for key in (new, old))
+    assert Settings.from_environ({"JOBS_WEBHOOK_SECRET": text}).webhook_secret == (new, old)
 
 
 def test_every_setting_is_documented() -> None:
