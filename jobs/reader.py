@@ -95,9 +95,9 @@ class JobReader:
             return info
 
     def run_id(self) -> str:
-        """Which run of Redis answers: another one after a restart or a failover."""
+        """Which run of Redis answers: another one after a restart or a failover; '' where that is not told."""
         with available():
-            return str(self.client.info("server")["run_id"])
+            return str(self.client.info("server").get("run_id", ""))
 
     # --- job types
 
