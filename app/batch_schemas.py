@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
-from app.schemas import AskedSchema, ProgressSchema, WorkSchema
+from app.schemas import AskedSchema, NumberText, ProgressSchema, WorkSchema
 from jobs.batch import MOST_JOBS
 from jobs.status import Status
 
@@ -14,8 +14,8 @@ class BatchSubmitSchema(AskedSchema):
 
 
 class BatchJobsQuerySchema(Schema):
-    limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
-    after = fields.Integer(
+    limit = NumberText(load_default=50, validate=validate.Range(1, 200))
+    after = NumberText(
         load_default=0, validate=validate.Range(0, MOST_JOBS), metadata={"description": "How many to pass over."}
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask
+from flask import Flask, Response
 from werkzeug.routing import BaseConverter
 
 from app import (
@@ -20,6 +20,7 @@ from app import (
     subscriptions_api,
     webhooks_api,
 )
+from app.answers import answer_empty
 from app.body_timeout import BodyTimeout
 from app.front_door import FrontDoor
 from app.proxies import TrustedProxies
@@ -34,6 +35,12 @@ class JobsFlask(Flask):
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         return func
+
+    def make_default_options_response(self) -> Response:
+        """What OPTIONS is answered: the methods, and no body, so no type of one either."""
+        response = answer_empty(200)
+        response.headers["Allow"] = super().make_default_options_response().headers["Allow"]
+        return response
 
 
 class JobIdConverter(BaseConverter):

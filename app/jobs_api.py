@@ -8,7 +8,7 @@ from flask import Response, request
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
-from app.answers import Asked, answer_empty, answer_json, answer_poll, answer_submit, asked, base_url
+from app.answers import Asked, answer_empty, answer_json, answer_poll, answer_submit, asked, base_url, with_preference
 from app.callbacks import CALLBACKS
 from app.cursor import from_cursor, next_link
 from app.described import PROBLEM, RETRY_AFTER, described, problems
@@ -168,16 +168,20 @@ def retry(job_id: str) -> Response:
 def _answer_result(door: FrontDoor, at: Asked, record: Record, applied: str | None) -> Response:
     match record.status:
         case Status.COMPLETED:
-            return answer_json(record.result_json or "null")
+            response = answer_json(record.result_json or "null")
         case Status.FAILED:
-            return _no_result(at, "job-failed", "The job failed", _why(record), record.error_json)
+            response = _no_result(at, record, "job-failed", "The job failed", _why(record))
         case Status.CANCELLED:
-            return _no_result(at, "job-cancelled", "The job was cancelled", f"Job {record.id} was cancelled.", None)
-    return answer_poll(door, at, record, applied)
+            detail = f"Job {record.id} was cancelled."
+            response = _no_result(at, record, "job-cancelled", "The job was cancelled", detail)
+        case _:
+            return answer_poll(door, at, record, applied)
+    return with_preference(response, applied)
 
 
-def _no_result(at: Asked, slug: str, title: str, detail: str, error_json: str | None) -> Response:
-    why = {"error": orjson.Fragment(error_json)} if error_json else {}
+def _no_result(at: Asked, record: Record, slug: str, title: str, detail: str) -> Response:
+    """With the job's error, which a cancelled one has too if it had failed before and was to be tried again."""
+    why = {"error": orjson.Fragment(record.error_json)} if record.error_json else {}
     return answer(409, detail, slug=slug, title=title, instance=at.path, **why)
 
 

@@ -45,7 +45,7 @@ class TrustedProxies:
         return self._checked(environ, start_response)
 
     def _checked(self, environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
-        return self._app(environ, start_response) if _makes_urls(environ) else _refuse(start_response)
+        return self._app(environ, start_response) if _makes_urls(environ) else _refuse(environ, start_response)
 
     def _is_trusted(self, address: str) -> bool:
         try:
@@ -88,7 +88,9 @@ def _makes_urls(environ: dict[str, Any]) -> bool:
     return scheme_is_ours and prefix_is_path and (not host or is_host(host)) and (not port or _is_port(port))
 
 
-def _refuse(start_response: "StartResponse") -> Iterable[bytes]:
-    body = problem_bytes(400, "bad-host", "Bad host", "The request names no valid host, port, scheme or prefix.")
+def _refuse(environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
+    path = environ.get("PATH_INFO", "/").encode("latin-1").decode("utf-8", "replace")  # as WSGI and werkzeug have it
+    detail = "The request names no valid host, port, scheme or prefix."
+    body = problem_bytes(400, "bad-host", "Bad host", detail, instance=path)
     start_response("400 Bad Request", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))])
     return [body]

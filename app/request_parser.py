@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 from flask import Request, request
 from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import ClientDisconnected, NotAcceptable, RequestEntityTooLarge, UnsupportedMediaType
 
 from app.errors import InvalidRequest
@@ -89,6 +90,18 @@ def require_json_accepted() -> None:
     Raises:
         NotAcceptable.
     """
-    accepted = request.accept_mimetypes if "Accept" in request.headers else None
-    if accepted and not any(accepted[kind] > 0 for kind in ("application/json", "application/problem+json")):
+    if request.headers.get("Accept", "").strip() and not _is_accepted(request.accept_mimetypes):
         raise NotAcceptable("This is answered as application/json only.")
+
+
+def _is_accepted(accepted: MIMEAccept) -> bool:
+    """Of the ranges that take in JSON the most exact decides; a charset or another parameter changes nothing.
+
+    Who names problem documents takes an answer of ours too; ``*/*`` beside ``application/json;q=0`` does not.
+    """
+    qualities: dict[str, float] = {}
+    for given, quality in accepted:
+        bare = given.split(";")[0].strip().lower()
+        qualities[bare] = max(quality, qualities.get(bare, 0))
+    json = next((qualities[form] for form in ("application/json", "application/*", "*/*", "*") if form in qualities), 0)
+    return json > 0 or qualities.get("application/problem+json", 0) > 0

@@ -1,5 +1,6 @@
 """The shapes of requests and answers: they check what comes in and describe what goes out."""
 
+import re
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
@@ -49,6 +50,15 @@ class WaitText(fields.Field[float]):
             return parse_wait_text(value)
         except ValueError as error:
             raise ValidationError(str(error)) from error
+
+
+class NumberText(fields.Integer):
+    """A whole number in a query: plain decimal digits."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not re.fullmatch("[0-9]{1,9}", value):
+            raise ValidationError("Not a whole number, such as 50.")
+        return int(value)
 
 
 def pattern(regex: str, what: str) -> validate.Regexp:
@@ -196,7 +206,7 @@ class ListQuerySchema(Schema):
         load_default=list,
         metadata={"description": "name=value; several must all be there."},
     )
-    limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
+    limit = NumberText(load_default=50, validate=validate.Range(1, 200))
     cursor = fields.String(metadata={"description": "From the Link of the page before."})
 
 

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from gevent import Timeout, sleep, spawn
 from gevent.monkey import get_original
@@ -106,16 +107,17 @@ class JsonErrorsWorker(ParkingWorker):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         if isinstance(exc, http.ParseException) and not isinstance(exc, _OUR_FAULT):
-            self.log.warning("bad request from %s: %s", (addr or ("unix socket",))[0], type(exc).__name__)
+            instance = f"urn:uuid:{uuid4()}"  # its path may not be known
+            self.log.warning("bad request from %s: %s, %s", (addr or ("unix socket",))[0], type(exc).__name__, instance)
             status, reason = next(((s, r) for kind, s, r in _ANSWERS if isinstance(exc, kind)), (400, "Bad Request"))
             slug, detail = reason.lower().replace(" ", "-"), f"The request is not understood: {type(exc).__name__}."
         else:
-            where = f"{getattr(req, 'method', '?')} {getattr(req, 'path', '?')}"
-            self.log.error("unexpected error answering %s", where, exc_info=exc)
+            instance = getattr(req, "path", None) or "/"
+            self.log.error("unexpected error answering %s %s", getattr(req, "method", "?"), instance, exc_info=exc)
             status, reason = 500, "Internal Server Error"
             slug, detail = "internal", "Something went wrong on our side; it has been logged."
         try:
-            _send(client, status, reason, problem_bytes(status, slug, reason, detail))
+            _send(client, status, reason, problem_bytes(status, slug, reason, detail, instance=instance))
         except OSError:
             self.log.debug("the client of a bad request has gone")
 

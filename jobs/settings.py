@@ -19,11 +19,15 @@ SHORTEST_LEASE = 0.5
 """Seconds; a lease is renewed four times while it lasts."""
 WEBHOOK_KEY_BYTES = range(24, 65)
 """How long the key in ``JOBS_WEBHOOK_SECRET`` may be."""
+LONGEST = 3_000_000_000
+"""Seconds that a setting may say, some 95 years: what is added to a time of now stays a time that can be told."""
 
 
 def _seconds(text: str) -> float:
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         raise ValueError("is not a number of seconds")
+    if float(text) > LONGEST:
+        raise ValueError(f"is more than {LONGEST:g} seconds")
     return float(text)
 
 

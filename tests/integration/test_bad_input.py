@@ -136,9 +136,18 @@ def test_a_bad_idempotency_key_is_422(service: Service, key: str) -> None:
 
 
 def test_what_accepts_no_json_is_406(service: Service) -> None:
-    for accept in ("text/html", "image/*", "application/json;q=0"):
+    for accept in ("text/html", "image/*", "application/json;q=0", "application/json;q=0, */*", "text/*;q=1"):
         assert_problem(service.get("/jobs", headers={"Accept": accept}), 406)
-    for accept in ("*/*", "application/*", "text/html, application/json;q=0.1"):
+    for accept in (
+        "",
+        "*/*",
+        "application/*",
+        "text/html, application/json;q=0.1",
+        "application/json; charset=utf-8",
+        'Application/JSON;profile="a"',
+        "application/json;q=0, application/problem+json",
+        "application/json;indent=2;q=0.5, text/html",
+    ):
         assert service.get("/jobs", headers={"Accept": accept}).status_code == 200
 
 

@@ -79,7 +79,8 @@ def test_following_the_links_gives_every_job_once(service: Service, owner: str) 
 @pytest.mark.parametrize(
     "query",
     [
-        *("limit=0", "limit=201", "limit=x", "limit=1&limit=2", "status=new", "cursor=abc", "cursor=", "owner=a%20b"),
+        *("limit=0", "limit=201", "limit=x", "limit=1_0", "limit=%2B5", "limit=%EF%BC%95", "limit=5.0", "limit=%205"),
+        *("limit=1&limit=2", "status=new", "cursor=abc", "cursor=", "owner=a%20b"),
         *("created_after=yesterday", "created_after=2026-01-01", "tag=x", "no_such=1", "tag=%00=x", "cursor=WzEsMl0"),
     ],
 )

@@ -81,6 +81,24 @@ def test_the_result_of_a_cancelled_job_is_a_409(service: Service) -> None:
     service.post(f"/jobs/{job_id}/cancel")
     answer = service.get(f"/jobs/{job_id}/result")
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/job-cancelled")
+    assert "error" not in answer.json()
+
+
+def test_the_result_of_a_job_cancelled_between_two_attempts_tells_the_last_error(service: Service) -> None:
+    job_id = service.submit("sample.unreachable").json()["id"]
+    eventually(lambda: service.get(f"/jobs/{job_id}").json()["error"])
+    service.post(f"/jobs/{job_id}/cancel")
+    answer = service.get(f"/jobs/{job_id}/result")
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/job-cancelled")
+    assert answer.json()["error"] == service.get(f"/jobs/{job_id}").json()["error"]
+
+
+def test_what_was_followed_of_prefer_is_told_with_every_answer_of_a_result(service: Service) -> None:
+    for job_type, status in (("demo.random_delay", 200), ("demo.fail", 409)):
+        parameters = {"seconds": 0.1} if status == 200 else {}
+        job_id = service.submit(job_type, parameters=parameters).json()["id"]
+        answer = service.get(f"/jobs/{job_id}/result", headers={"Prefer": "wait=5"})
+        assert (answer.status_code, answer.headers["Preference-Applied"]) == (status, "wait=5")
 
 
 @pytest.mark.parametrize("job_id", [NOBODY, "x", "*", "1" * 10_000, "..%2f..%2fjobs", "%00"])

@@ -163,6 +163,7 @@ def test_a_request_that_is_none_is_answered_with_a_problem(served: Served, reque
     assert answer.status == status
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["status"] == status
+    assert answer.json()["instance"]
     assert served.ask(get()).status == 200
 
 

@@ -98,3 +98,9 @@ def plain(a: int, b: int) -> int:
 @job("sample.too_big")
 def too_big(job: Job) -> str:
     return "x" * 2_000_000
+
+
+@job("sample.unreachable", retry_backoff=60, max_attempts=2)
+def unreachable(job: Job) -> None:
+    """Fail for a reason that may pass: it is tried again, but not soon."""
+    raise ConnectionError("nobody there")
