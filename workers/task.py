@@ -12,9 +12,9 @@ from jobs.claim import Claim, Place
 from jobs.errors import InvalidTransition, JobError, JobNotFound, StoreRefused, Superseded
 from jobs.transport import our_priority
 from workers.holder import holder
-from workers.job import RunningJob
 from workers.job_type import JobType
 from workers.request import JobRequest, NotRunnable
+from workers.running_job import RunningJob
 
 log = logging.getLogger(__name__)
 

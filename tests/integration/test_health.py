@@ -39,7 +39,7 @@ def test_while_redis_is_away_submits_are_503_and_afterwards_all_is_well(tmp_path
         service = Service(tmp_path, server)
         try:
             service.start()
-            kept = service.submit("demo.random_delay", parameters={"seconds": 1.0}).json()["id"]
+            kept = service.submit("demo.random_delay", parameters={"seconds": 2.0}).json()["id"]
             eventually(lambda: service.get(f"/jobs/{kept}").json()["status"] == "InProgress")
             server.kill()
             answer = service.submit()

@@ -171,12 +171,9 @@ def test_retry_after_is_honoured(hooks: Service, start: Started, receiver: Recei
 def test_410_ends_a_callback(hooks: Service, start: Started, receiver: Receiver) -> None:
     receiver.answer(Says(410))
     process = start()
-    job_id = submit(
-        hooks, receiver.url, "demo.random_delay", events=["created", "completed"], parameters={"seconds": 1}
-    )
-    eventually(lambda: receiver.of(job_id), within=10)
-    hooks.finished(job_id)
-    eventually(lambda: "answered 410" in process.text)
+    job_id = submit(hooks, receiver.url, events=["created", "cancelled"], delay=60)
+    eventually(lambda: "answered 410" in process.text, within=10)
+    hooks.post(f"/jobs/{job_id}/cancel")
     time.sleep(0.5)
     assert [each.verified().name for each in receiver.of(job_id)] == ["created"]
 

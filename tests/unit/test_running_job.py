@@ -1,0 +1,44 @@
+"""What a running job does when its store does not do what it is asked to."""
+
+from typing import Any
+
+import pytest
+
+from jobs.claim import Claim
+from jobs.errors import JobCancelled, StaleAttempt, StoreRefused, StoreUnavailable, Superseded
+from workers.running_job import RunningJob
+
+CLAIM = Claim("an-id", 1, "{}", "a.type", "me", "default", 5, 3)
+
+
+class Store:
+    """Raises what it was made with."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def progress(self, *_: Any) -> None:
+        raise self.error
+
+
+def running(error: Exception) -> RunningJob:
+    return RunningJob(Store(error), CLAIM)  # type: ignore[arg-type]
+
+
+def test_a_job_goes_on_while_redis_is_away() -> None:
+    job = running(StoreUnavailable("no connection to Redis"))
+    job.progress(1, 2)
+    job.raise_if_cancelled()
+
+
+@pytest.mark.parametrize("error", [JobCancelled("an-id"), StaleAttempt("an-id", 1)])
+def test_it_stops_when_it_is_no_longer_wanted(error: Superseded) -> None:
+    with pytest.raises(Superseded):
+        running(error).progress(1, 2)
+    with pytest.raises(Superseded):
+        running(error).raise_if_cancelled()
+
+
+def test_what_redis_refuses_is_an_error_of_the_job() -> None:
+    with pytest.raises(StoreRefused):
+        running(StoreRefused("a key holds something else")).progress(1, 2)
