@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,10 @@ import psutil
 from launch.child import child_options
 
 ROOT = Path(__file__).parents[2]
+
+IDLE_FOR = 0.3
+IDLE_MEANS = 0.011
+"""Seconds of CPU time in that time: one tick of the kernel's clock."""
 
 
 def clean_environ(**more: str) -> dict[str, str]:
@@ -38,6 +43,21 @@ class Process:
     @property
     def text(self) -> str:
         return self.output.read_text(errors="replace")
+
+    def wait_until_idle(self, within: float = 20.0) -> None:
+        """Wait until it and its children take no CPU time: they have seen to all that they were sent, and wait."""
+        deadline = time.monotonic() + within
+        taken = self._cpu_seconds()
+        while time.monotonic() < deadline:
+            time.sleep(IDLE_FOR)
+            before, taken = taken, self._cpu_seconds()
+            if taken - before <= IDLE_MEANS:
+                return
+        raise AssertionError(f"process {self.popen.pid} is still busy after {within:g} s")
+
+    def _cpu_seconds(self) -> float:
+        process = psutil.Process(self.popen.pid)
+        return sum(sum(each.cpu_times()[:2]) for each in (process, *process.children(recursive=True)))
 
     def stop(self, within: float = 15.0) -> int:
         """SIGTERM, and the exit code; whatever is left of its session is killed."""
