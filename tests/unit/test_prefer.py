@@ -57,9 +57,9 @@ def test_no_header_raises(header: str) -> None:
 
 @pytest.mark.parametrize("hostile", ['\\"' * 8_000, '"' * 16_001, "a" + " " * 16_000 + "b", 'a="' + "\\" * 16_001])
 def test_a_hostile_header_takes_no_time(hostile: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     parse_prefer(hostile)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("10", 10), ("0.25", 0.25), ("007", 7), ("9" * 20, 1e20)])

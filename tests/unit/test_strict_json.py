@@ -117,9 +117,9 @@ def test_brackets_in_strings_and_side_by_side_are_no_nesting() -> None:
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b"]" * 100_000 + b"[" * 100_000])
 def test_100_000_levels_are_refused_at_once(body: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     refusal(body)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,6 @@ def test_a_long_pointer_is_cut() -> None:
 
 def test_a_body_full_of_strings_is_searched_for_surrogates_without_holding_up_the_others() -> None:
     body = b"[" * 30 + b'["\\ud83d\\ude00"' + b',"a"' * 250_000 + b"]" + b"]" * 30
-    began = time.perf_counter()
+    began = time.process_time()
     loads(body)
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
