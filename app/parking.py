@@ -16,6 +16,7 @@ from gunicorn.util import close
 from gunicorn.workers.ggevent import GeventWorker
 
 from app.pending import Pending
+from app.read_ahead import read_ahead
 
 
 class ParkingWorker(GeventWorker):  # type: ignore[misc]
@@ -128,9 +129,7 @@ class _Parked:
 
 def _is_all_read(request: Any) -> bool:
     """Whether gunicorn holds no byte of the connection that a new reader would miss: of the body, or beyond it."""
-    held = request.unreader.take_buffered()
-    if held:
-        request.unreader.unread(held)
+    if read_ahead(request.unreader):
         return False
     reader = request.body.reader
     return getattr(reader, "length", None) == 0 or getattr(reader, "parser", reader) is None

@@ -54,6 +54,7 @@ class JsonErrorsWorker(ParkingWorker):
         self._idle: dict[Any, float] = {}
 
     def run(self) -> None:
+        _settle(self.cfg)
         spawn(self._end_idle, 1.0, self.cfg.keepalive)
         super().run()
 
@@ -120,6 +121,11 @@ class JsonErrorsWorker(ParkingWorker):
             _send(client, status, reason, problem_bytes(status, slug, reason, detail, instance=instance))
         except OSError:
             self.log.debug("the client of a bad request has gone")
+
+
+def _settle(config: Any) -> None:
+    """Have each setting at hand as a plain attribute: gunicorn looks for some twenty of them in each request."""
+    vars(config).update({name: setting.get() for name, setting in config.settings.items()})
 
 
 class _Idle:

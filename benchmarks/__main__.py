@@ -37,7 +37,8 @@ def _measure(options: argparse.Namespace, command: str) -> str:
             for system in systems:
                 running.enter_context(system)
             runs = load.measure(systems, options.rounds, options.seconds, tell)
-            parts = [table.about(systems[0].redis_url, command, peers), table.throughput(runs), table.submits(runs)]
+            about = table.about(systems[0].redis_url, command, peers)
+        parts = [about, table.throughput(runs), table.submits(runs), table.cpu(runs)]
         if options.waiters:
             with Ours(directory / "waiting") as ours:
                 rounds = waiting.measure(ours, options.rounds, options.waiters, tell)

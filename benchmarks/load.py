@@ -5,8 +5,8 @@ import math
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import machine
@@ -50,11 +50,18 @@ class Run:
     socket_errors: int
     others: float
     """Share of the machine that others used meanwhile (see :mod:`benchmarks.machine`)."""
+    cpu: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of CPU time that each process of the system took meanwhile, by name."""
 
     @property
     def rate(self) -> float:
         """Requests a second."""
         return self.requests / self.seconds
+
+    @property
+    def cpu_a_request(self) -> float:
+        """Seconds of CPU time, of all processes of the system."""
+        return sum(self.cpu.values()) / self.requests
 
     @property
     def spread(self) -> float:
@@ -117,11 +124,12 @@ def _run_wrk(system: System, load: Load, seconds: int) -> Run:
         load.body,
         str(load.status),
     ]
-    began = machine.read()
+    began, before = machine.read(), system.cpu_seconds()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    cpu = {name: seconds - before[name] for name, seconds in system.cpu_seconds().items()}
     others = machine.taken_by_others(began, machine.read())
     figures = [line for line in done.stdout.splitlines() if line.startswith("figures ")]
     if done.returncode or not figures:
         raise BenchmarkError(f"wrk on {system.name}: {(done.stderr or done.stdout).strip()[-500:]}")
     seen = json.loads(figures[-1].removeprefix("figures "))
-    return Run(system=system.name, load=load, others=others, **seen)
+    return Run(system=system.name, load=load, others=others, cpu=cpu, **seen)

@@ -20,6 +20,7 @@ from benchmarks.waiting import Round
 BENCH = "bench"
 """The section that ``make bench`` writes; ``markers`` says how it is marked in a page."""
 PEERS_REQUIREMENTS = Path(__file__).with_name("peers") / "requirements.txt"
+PROCESSES = ("web", "worker", "server")
 _LIBRARIES = ("celery", "kombu", "redis", "flask", "gunicorn", "gevent")
 _PEERS_LIBRARIES = ("fastapi", "uvicorn", "arq", "taskiq", "taskiq-redis")
 _HEAD = """\
@@ -60,6 +61,21 @@ def submits(runs: Sequence[Run]) -> str:
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", *validity([run for run in runs if run.load == SUBMITS])])
+
+
+def cpu(runs: Sequence[Run]) -> str:
+    """Milliseconds of CPU time that a request and its job take, by process, with (lowest to highest)."""
+    load = WAITS[1]
+    lines = [
+        f"| CPU time a job, {load.connections} connections | web ms | worker ms | server ms | all ms | all to stock |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name in _systems(runs):
+        some = _of(runs, name, load)
+        each = [cell([1000 * run.cpu[process] / run.requests for run in some], "{:.2f}") for process in PROCESSES]
+        whole = cell([1000 * run.cpu_a_request for run in some], "{:.2f}")
+        lines.append(f"| {name} | {' | '.join([*each, whole])} | {_to_stock(runs, name, load, _cpu_a_request)} |")
+    return "\n".join(lines)
 
 
 def rates(runs: Sequence[Run]) -> dict[str, dict[int, float]]:
@@ -103,11 +119,13 @@ def about(redis_url: str, command: str, peers: bool) -> str:
 
 
 def server_of(redis_url: str) -> str:
-    """Its name and version, and its memory allocator."""
+    """Its name and version, and its memory allocator, which ours is given as it starts."""
     with Redis.from_url(redis_url) as client:
         info: Any = {**client.info("server"), **client.info("memory")}
     name, version = ("Valkey", "valkey_version") if "valkey_version" in info else ("Redis", "redis_version")
-    return f"{name} {info[version]} ({info['mem_allocator']})"
+    maps = Path(f"/proc/{info['process_id']}/maps")
+    given = maps.exists() and "libmimalloc" in maps.read_text()
+    return f"{name} {info[version]} ({'mimalloc' if given else info['mem_allocator']})"
 
 
 def markers(section: str) -> tuple[str, str]:
@@ -148,11 +166,19 @@ def _of(runs: Sequence[Run], system: str, load: Load) -> list[Run]:
     return [run for run in runs if run.system == system and run.load == load]
 
 
-def _to_stock(runs: Sequence[Run], system: str, load: Load) -> str:
+def _rate(run: Run) -> float:
+    return run.rate
+
+
+def _cpu_a_request(run: Run) -> float:
+    return run.cpu_a_request
+
+
+def _to_stock(runs: Sequence[Run], system: str, load: Load, of: Callable[[Run], float] = _rate) -> str:
     if system == Stock.name:
         return "1"
     pairs = zip(_of(runs, system, load), _of(runs, Stock.name, load), strict=True)
-    return cell([run.rate / stock.rate for run, stock in pairs], "{:.2f}")
+    return cell([of(run) / of(stock) for run, stock in pairs], "{:.2f}")
 
 
 def cell(values: Sequence[float], form: str) -> str:

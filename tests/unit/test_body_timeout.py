@@ -7,7 +7,9 @@ from typing import Any
 
 import gevent
 import pytest
+from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.errors import InvalidChunkSize, NoMoreData
+from gunicorn.http.unreader import IterUnreader
 from werkzeug.exceptions import BadRequest, RequestTimeout
 
 from app.body_timeout import BodyTimeout
@@ -96,3 +98,18 @@ def test_a_request_without_a_body_is_left_alone(length: str) -> None:
     request = {"wsgi.input": stream, "CONTENT_LENGTH": length}
     BodyTimeout(lambda *_: [], 1)(request, None)  # type: ignore[arg-type]
     assert request["wsgi.input"] is stream
+
+
+def test_a_body_that_has_come_with_its_head_is_read_without_a_timer() -> None:
+    def arrived(sent: bytes, length: int) -> Any:
+        unreader = IterUnreader(iter([sent]))
+        unreader.unread(unreader.read())
+        return Body(LengthReader(unreader, length))
+
+    seen: list[Any] = []
+    app = BodyTimeout(lambda environ, _: seen.append(environ["wsgi.input"]) or [])  # type: ignore[func-returns-value]
+    for sent, length in ((b"abc", 3), (b"abcGET /", 3), (b"ab", 3)):
+        body = arrived(sent, length)
+        app({"wsgi.input": body, "CONTENT_LENGTH": str(length)}, None)  # type: ignore[arg-type]
+        assert (seen[-1] is body) == (len(sent) >= length)
+        assert seen[-1].read(length) == sent[:length]
