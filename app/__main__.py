@@ -3,7 +3,7 @@
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from jobs.errors import SettingsError
@@ -13,15 +13,13 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
-def main(environ: Mapping[str, str]) -> None:
+def main(environ: Mapping[str, str], arguments: Sequence[str] = ()) -> None:
     """Serve until told to stop. What is wrong is one line on stderr, and exit code 2."""
-    try:
-        settings = Settings.from_environ(environ)
-    except SettingsError as error:
-        _refuse(str(error))
-    host = environ.get("HOST") or "127.0.0.1"
-    port = _number(environ, "PORT", 8000, 65535)
-    workers = _number(environ, "WEB_CONCURRENCY", 1, 512)
+    if arguments:
+        _refuse(
+            f"python -m app takes no arguments ({' '.join(arguments)[:100]}): HOST, PORT and JOBS_… are its settings"
+        )
+    settings, host, port, workers = _read(environ)
     _check_free(host, port)
     os.environ.pop("WEB_CONCURRENCY", None)  # gunicorn reads it when it is imported, and fails on an empty one
     from app.server import Server, raise_file_limit
@@ -36,11 +34,24 @@ def main(environ: Mapping[str, str]) -> None:
     Server(host, port, workers, load).run()
 
 
-def _number(environ: Mapping[str, str], name: str, default: int, most: int) -> int:
-    text = environ.get(name) or str(default)
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= most):
-        _refuse(f"{name}={text[:40]!r} is not a whole number from 1 to {most}")
-    return int(text)
+def _read(environ: Mapping[str, str]) -> tuple[Settings, str, int, int]:
+    """The settings, where to listen, and how many processes; all mistakes are told together."""
+    problems: list[str] = []
+    numbers = []
+    for name, default, most in (("PORT", 8000, 65535), ("WEB_CONCURRENCY", 1, 512)):
+        text = environ.get(name) or str(default)
+        if text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= most:
+            numbers.append(int(text))
+        else:
+            problems.append(f"{name}={text[:40]!r} is not a whole number from 1 to {most}")
+    try:
+        settings = Settings.from_environ(environ)
+    except SettingsError as error:
+        problems += error.problems
+    if problems:
+        _refuse(str(SettingsError(problems)))
+    port, workers = numbers
+    return settings, environ.get("HOST") or "127.0.0.1", port, workers
 
 
 def _check_free(host: str, port: int) -> None:
@@ -60,4 +71,4 @@ def _refuse(why: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(os.environ)
+    main(os.environ, sys.argv[1:])

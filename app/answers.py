@@ -58,9 +58,15 @@ def answer_submit(
         response = answer_empty(204) if empty else _json(job_document(record, asked.base), 200)
         response.headers["Content-Location"] = self_url(record.id, asked.base)
     response.set_etag(etag(record))
-    if replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    return with_preference(response, applied)
+    return with_preference(with_replay(response, replayed), applied)
+
+
+def answer_job(asked: Asked, record: Record) -> Response:
+    """200 with the job as it stands, whatever of it the caller knows."""
+    response = _json(job_document(record, asked.base), 200)
+    response.set_etag(etag(record))
+    response.headers["Cache-Control"] = "no-cache"
+    return response
 
 
 def answer_poll(door: FrontDoor, asked: Asked, record: Record, applied: str | None) -> Response:
@@ -106,6 +112,13 @@ def _accepted(door: FrontDoor, record: Record, base: str) -> Response:
 
 def _json(text: bytes | str, status: int) -> Response:
     return Answer(text, status, content_type="application/json")
+
+
+def with_replay(response: Response, replayed: bool) -> Response:
+    """Say whether an earlier submit under the same ``Idempotency-Key`` is answered."""
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
 
 
 def with_preference(response: Response, applied: str | None) -> Response:

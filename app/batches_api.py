@@ -7,7 +7,7 @@ import orjson
 from flask import Response, request
 from flask_smorest import Blueprint
 
-from app.answers import answer_empty, answer_json, asked, base_url, with_preference
+from app.answers import answer_empty, answer_json, asked, base_url, with_preference, with_replay
 from app.batch_schemas import BatchJobsQuerySchema, BatchSchema, BatchSubmitSchema
 from app.described import RETRY_AFTER, described, problems
 from app.documents import job_list
@@ -49,9 +49,7 @@ def submit(body: dict[str, Any]) -> Response:
     def answer(found: Batch) -> Response:
         response = _answer(base, found, jobs=ids)
         response.headers["Content-Location" if found.is_final else "Location"] = _url(base, found.id)
-        if replayed:
-            response.headers["Idempotency-Replayed"] = "true"
-        return with_preference(response, applied)
+        return with_preference(with_replay(response, replayed), applied)
 
     return wait_for_batch(door, accepted, until, answer)
 

@@ -48,7 +48,7 @@ class EventStream:
     ) -> None:
         self._feed, self._interest, self._cut = feed, interest, cut
         self._past, self._goes_on = past or (), goes_on
-        self._sent = "0-0"
+        self._sent, self._has_ended = "0-0", False
         self._listener: Listener | None = None
         if past is None:
             self._sent = self._listen().after
@@ -58,6 +58,8 @@ class EventStream:
             yield self._opening()
             for page in self._past:
                 yield from self._chunk(page.entries, page)
+                if self._has_ended:
+                    return
             if self._goes_on:
                 yield from self._meanwhile()
                 yield from self._coming()
@@ -83,10 +85,12 @@ class EventStream:
             listener = self._listen()
             for page in self._feed.pages(self._sent, self._interest, listener.after):
                 yield from self._chunk(page.entries, page)
+                if self._has_ended:
+                    return
 
     def _coming(self) -> Iterator[bytes]:
         assert self._listener is not None
-        while self._goes_on and not self._listener.is_closed:
+        while not self._has_ended and not self._listener.is_closed:
             told_up_to = self._feed.position
             entries = self._listener.take(HEARTBEAT_EVERY)
             if entries:
@@ -105,9 +109,9 @@ class EventStream:
                 self._sent = entry.id
                 lines.append(_event(entry))
                 if self._interest.ends_with(entry.event):
-                    self._goes_on = False
+                    self._has_ended = True
                     break
-        if page is not None and self._goes_on:
+        if page is not None and not self._has_ended:
             self._sent = max(self._sent, page.last, key=order_of)
         if lines:
             yield b"".join(lines)

@@ -45,7 +45,7 @@ SEND_BUFFER = 65_536
 def of_job(job_id: str) -> Response:
     """The events of one job, from its first or from `Last-Event-ID`; ends after the final one."""
     record = front_door().store.get(canonical(job_id))
-    return _until_the_end(Interest(job_id=record.id, owner=record.owner), record)
+    return _until_the_end(Interest(job_id=record.id, owner=record.owner, known=_known(record)), record)
 
 
 @blp.route("/batches/<batch_id>/events")
@@ -57,7 +57,7 @@ def of_job(job_id: str) -> Response:
 def of_batch(batch_id: str) -> Response:
     """The events of all jobs of a batch, from the first or from `Last-Event-ID`; ends when all of them have."""
     batch = front_door().batches.get(canonical_batch(batch_id))
-    return _until_the_end(Interest(batch_id=batch.id, owner=batch.owner), batch)
+    return _until_the_end(Interest(batch_id=batch.id, owner=batch.owner, known=_known(batch)), batch)
 
 
 @blp.route("/events")
@@ -70,6 +70,11 @@ def of_many(query: dict[str, Any]) -> Response:
     """The events of many jobs, from now on or from `Last-Event-ID`."""
     interest, last = Interest(owner=query.get("owner"), job_type=query.get("type")), _last_event_id()
     return _answer(interest, None if last is None else _begun(front_door().feed.pages(last, interest)))
+
+
+def _known(of: Record | Batch) -> int:
+    """The number that its end has at least."""
+    return of.sequence if of.is_final else of.sequence + 1
 
 
 def _until_the_end(interest: Interest, of: Record | Batch) -> Response:
@@ -93,7 +98,7 @@ def _answer_unavailable(error: StoreUnavailable) -> Response:
 
 
 def _last_event_id() -> str | None:
-    given = request.headers.get("Last-Event-ID")
+    given = request.headers.get("Last-Event-ID") or None
     if given is not None and not _is_entry_id(given):
         raise InvalidRequest(
             [("Last-Event-ID", "Must be the id of an event that was received, such as 1795528964422-0.")]

@@ -55,6 +55,7 @@ def create_app(settings: Settings) -> Flask:
     app = JobsFlask("app", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=settings.max_body, TRAP_HTTP_EXCEPTIONS=False)
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.merge_slashes = False  # else werkzeug answers with a page that leads elsewhere
     app.url_map.converters["job_id"] = JobIdConverter
     app.extensions["front_door"] = FrontDoor(settings)
     api = openapi.create_api(app)

@@ -8,7 +8,17 @@ from flask import Response, request
 from flask.views import MethodView
 from flask_smorest import Blueprint
 
-from app.answers import Asked, answer_empty, answer_json, answer_poll, answer_submit, asked, base_url, with_preference
+from app.answers import (
+    Asked,
+    answer_empty,
+    answer_job,
+    answer_json,
+    answer_poll,
+    answer_submit,
+    asked,
+    base_url,
+    with_preference,
+)
 from app.callbacks import CALLBACKS
 from app.cursor import from_cursor, next_link
 from app.described import PROBLEM, RETRY_AFTER, described, problems
@@ -148,7 +158,7 @@ def cancel(body: dict[str, Any], job_id: str) -> Response:
     """Cancel a job: a queued one never starts, a running one is told at its next progress. Idempotent."""
     door = front_door()
     door.store.cancel(canonical(job_id), body.get("force", False))
-    return answer_poll(door, asked(door), door.store.get(canonical(job_id)), None)
+    return answer_job(asked(door), door.store.get(canonical(job_id)))
 
 
 @blp.route("/<job_id:job_id>/retry", methods=["POST"])

@@ -1,7 +1,7 @@
 """Checking parameters at the door, against the JSON Schema that a worker announced."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -27,8 +27,9 @@ class ParameterRules:
         """
         validator = self._validator(info)
         if not validator.is_valid(parameters):
-            errors = islice(validator.iter_errors(parameters), MOST_ERRORS)
-            raise InvalidParameters(info.name, [(f"/parameters{pointer(e.instance_path)}", say(e)) for e in errors])
+            found = (place for error in validator.iter_errors(parameters) for place in _places(error))
+            errors = [(f"/parameters{pointer(path)}", what) for path, what in islice(found, MOST_ERRORS)]
+            raise InvalidParameters(info.name, errors)
 
     def _validator(self, info: JobTypeInfo) -> Any:
         schema, validator = self._compiled.get(info.name, (None, None))
@@ -36,6 +37,18 @@ class ParameterRules:
             validator = jsonschema_rs.Draft202012Validator(info.parameters, validate_formats=True)
             self._compiled[info.name] = (info.parameters, validator)
         return validator
+
+
+def _places(error: Any) -> Iterator[tuple[list[str | int], str]]:
+    """Where it is, and what: a field that is missing or unknown is told at its own place, as those of a body are."""
+    path, kind = list(error.instance_path), error.kind
+    match kind.name:
+        case "required":
+            yield [*path, kind.property], say(error)
+        case "additionalProperties":
+            yield from (([*path, name], "Unknown field.") for name in kind.unexpected)
+        case _:
+            yield path, say(error)
 
 
 def pointer(path: Iterable[str | int]) -> str:

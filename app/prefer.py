@@ -9,7 +9,9 @@ _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _ELEMENT = re.compile(r'(?:"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[^,"])+', re.DOTALL)
 _PREFERENCE = re.compile(rf"\s*({_WORD})\s*(?:=\s*({_WORD}|{_QUOTED})\s*)?(?:;.*)?", re.DOTALL)
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
-_LONGEST_WAIT = 20
+_ASKS_TO_WAIT = re.compile(r"\s*wait\s*=(.*)", re.DOTALL | re.IGNORECASE)
+_LONGEST_WAIT = 400
+"""Characters: as many as the longest number has that JSON may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,15 @@ class WaitChoice:
 def parse_prefer(header: str) -> Prefer:
     """Read the Prefer header, several of which WSGI makes one, with commas.
 
-    The first of equal preferences counts, what is malformed does not.
+    The first of equal preferences counts. What is malformed does not, but for a wait: whoever says one is told.
     """
     found: dict[str, str] = {}
     for element in _ELEMENT.findall(header):
         match = _PREFERENCE.fullmatch(element)
         if match:
             found.setdefault(match[1].lower(), _unquoted(match[2] or ""))
+        elif wait := _ASKS_TO_WAIT.fullmatch(element):
+            found.setdefault("wait", wait[1].strip())
     return Prefer(found.get("wait"), "respond-async" in found, found.get("return", "").lower() == "minimal")
 
 

@@ -81,11 +81,11 @@ def _is_port(text: str) -> bool:
 
 def _makes_urls(environ: dict[str, Any]) -> bool:
     """Without a Host (HTTP/1.0) they are made from SERVER_PORT, which X-Forwarded-Port may have set."""
-    host, port = environ.get("HTTP_HOST", ""), environ.get("SERVER_PORT", "")
+    host, port = environ.get("HTTP_HOST"), environ.get("SERVER_PORT", "")
     scheme_is_ours = environ.get("wsgi.url_scheme") in {"http", "https"}
     prefix = environ.get("SCRIPT_NAME", "")
     prefix_is_path = not prefix or _PREFIX.fullmatch(prefix) is not None
-    return scheme_is_ours and prefix_is_path and (not host or is_host(host)) and (not port or _is_port(port))
+    return scheme_is_ours and prefix_is_path and (host is None or is_host(host)) and (not port or _is_port(port))
 
 
 def _refuse(environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:

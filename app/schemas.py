@@ -61,6 +61,21 @@ class NumberText(fields.Integer):
         return int(value)
 
 
+class Tags(fields.Dict):
+    """A field whose mistakes are told where they are: marshmallow has them one level deeper, at "key" and "value"."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        try:
+            return super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
+        except ValidationError as error:
+            if not isinstance(error.messages, dict):
+                raise
+            flat = {
+                name: [text for texts in parts.values() for text in texts] for name, parts in error.messages.items()
+            }
+            raise ValidationError(flat) from error
+
+
 def pattern(regex: str, what: str) -> validate.Regexp:
     return validate.Regexp(regex, error=f"Must be {what}.")
 
@@ -118,7 +133,7 @@ class WorkSchema(Schema):
     priority = fields.Integer(
         strict=True, load_default=5, validate=validate.Range(0, 9), metadata={"description": "9 is the highest."}
     )
-    tags = fields.Dict(
+    tags = Tags(
         keys=fields.String(validate=pattern(TAG_NAME, "1 to 64 of A-Z a-z 0-9 _ . -")),
         values=fields.String(validate=validate.Length(0, 256)),
         load_default=dict,
@@ -202,7 +217,7 @@ class ListQuerySchema(Schema):
     created_after = Timestamp(format="iso", metadata={"description": "RFC 3339, with its offset or Z."})
     created_before = Timestamp(format="iso", metadata={"description": "RFC 3339, with its offset or Z."})
     tag = fields.List(
-        fields.String(validate=pattern(rf"^[A-Za-z0-9_.-]{{1,64}}=.{{0,256}}{END}", "name=value")),
+        fields.String(validate=pattern(rf"^[A-Za-z0-9_.-]{{1,64}}=[\s\S]{{0,256}}{END}", "name=value")),
         load_default=list,
         metadata={"description": "name=value; several must all be there."},
     )

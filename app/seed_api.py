@@ -3,10 +3,10 @@
 from typing import Any
 
 import orjson
-from flask import Response
+from flask import Response, request
 from flask_smorest import Blueprint
 
-from app.answers import answer_json, base_url
+from app.answers import answer_json, base_url, with_replay
 from app.described import RETRY_AFTER, described, problems
 from app.documents import seed_document
 from app.front_door import FrontDoor, front_door
@@ -59,14 +59,15 @@ def get_job(query: dict[str, Any]) -> Response:
 
 
 def _start(door: FrontDoor, body: dict[str, Any], seconds: float) -> Response:
-    base, until = base_url(door), deadline(seconds)
+    base, until, has_key = base_url(door), deadline(seconds), "Idempotency-Key" in request.headers
 
-    def answer(record: Record, _: bool) -> Response:
+    def answer(record: Record, replayed: bool) -> Response:
         if record.is_final:
-            return answer_json(seed_document(record))
-        response = answer_json(orjson.dumps(record.id), 202)
-        response.headers["Location"] = f"{base}/Jobs/get?jobId={record.id}"
-        response.headers["Retry-After"] = str(door.retry_after(record))
-        return response
+            response = answer_json(seed_document(record))
+        else:
+            response = answer_json(orjson.dumps(record.id), 202)
+            response.headers["Location"] = f"{base}/Jobs/get?jobId={record.id}"
+            response.headers["Retry-After"] = str(door.retry_after(record))
+        return with_replay(response, replayed and has_key)
 
     return submit_and_wait(door, submission(door, {**body, "type": door.settings.default_type}), until, answer)

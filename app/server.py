@@ -3,6 +3,7 @@
 import contextlib
 import resource
 import socket
+import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -212,6 +213,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "forwarded_allow_ips": "",
             "proc_name": "joborchestrator",
             "control_socket_disable": True,
+            "when_ready": _say_where,
         }
         self._make = load
         super().__init__()
@@ -229,6 +231,11 @@ class Server(BaseApplication):  # type: ignore[misc]
         app = self._make()
         collect_rarely()
         return app
+
+
+def _say_where(server: Any) -> None:
+    """To the log, once it listens; gunicorn's own line is among many."""
+    sys.stderr.write(f"listening on {', '.join(str(listener) for listener in server.LISTENERS)}\n")
 
 
 def raise_file_limit() -> None:

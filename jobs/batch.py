@@ -3,10 +3,8 @@
 A batch has a record where jobs have theirs, so that it is waited for as a job is; its jobs count its way to its end.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from jobs.availability import available
@@ -16,7 +14,7 @@ from jobs.record import BATCH
 from jobs.settings import Settings
 from jobs.status import Status
 from jobs.store import OUTSIDE_WITHIN, JobStore
-from jobs.submission import NO_FINGERPRINT, Submission
+from jobs.submission import NO_FINGERPRINT, Submission, fingerprint_of, under_key
 from jobs.transport import queue_key
 
 MOST_JOBS = 1_000
@@ -40,10 +38,7 @@ class BatchSubmission:
         """The same for two submits that ask for the same thing."""
         if self.chosen_id is None and self.idempotency_key is None:
             return NO_FINGERPRINT
-        asked: list[Any] = [self.owner, [list(job.asked) for job in self.jobs]]
-        if self.idempotency_key is not None:
-            asked.append(self.chosen_id)
-        return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
+        return fingerprint_of([self.owner, [list(job.asked) for job in self.jobs]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +55,8 @@ class Batch:
     finished_at: int | None
     expires_at: int | None
     now: int
+    sequence: int
+    """How often it has ended: a job of it that is retried opens it again."""
 
     @property
     def ended(self) -> int:
@@ -104,6 +101,7 @@ class Batches:
         arguments = [
             *(batch.id, batch.owner, KEYS.channel_prefix(batch.owner), self._store.stream_limits, batch.traceparent),
             *(batch.fingerprint, ttl, self._settings.max_queue, int(OUTSIDE_WITHIN * 1e6), len(kinds), len(batch.jobs)),
+            under_key(batch.fingerprint, batch.chosen_id),
             *(job_type for job_type, _ in kinds),
             *own,
         ]
@@ -161,6 +159,7 @@ class Batches:
             finished_at=finished_at,
             expires_at=finished_at and finished_at + int(self._settings.retention * 1e6),
             now=now,
+            sequence=int(fields["sequence"]),
         )
 
 
@@ -177,6 +176,7 @@ def _new(batch: BatchSubmission, created_at: int) -> Batch:
         finished_at=None,
         expires_at=None,
         now=created_at,
+        sequence=0,
     )
 
 

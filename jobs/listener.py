@@ -22,6 +22,8 @@ class Interest:
     batch_id: str | None = None
     owner: str | None = None
     job_type: str | None = None
+    known: int = 0
+    """Number of the newest event that is known of that job or batch: an end before it was undone by a retry."""
 
     def covers(self, event: Event) -> bool:
         return (
@@ -38,6 +40,8 @@ class Interest:
 
     def ends_with(self, event: Event) -> bool:
         """Whether nothing that it covers comes after this one: the end of the job, or of the batch."""
+        if event.sequence < self.known:
+            return False
         if self.job_id is not None:
             return event.name in FINAL_EVENT_OF.values()
         return self.batch_id is not None and event.name == BATCH_COMPLETED

@@ -115,8 +115,12 @@ class Recovery:
         if not reply:
             return False
         expired, due, gone = reply
-        for record in self._store.records(expired):
-            self._give_up(record, WORKER_LOST, only_expired=True)
+        records = {record.id: record for record in self._store.records(expired)}
+        for job_id in expired:
+            if job_id in records:
+                self._give_up(records[job_id], WORKER_LOST, only_expired=True)
+            else:
+                self._forget(job_id, KEYS.leases, KEYS.index_of_status(Status.IN_PROGRESS))
         self._enqueue(dict.fromkeys(due, ("", KEYS.scheduled)), "its time has come")
         ids, since, where = gone[::3], gone[1::3], gone[2::3]
         self._enqueue(dict(zip(ids, zip(since, where, strict=True), strict=True)), "its message was gone")
@@ -128,7 +132,7 @@ class Recovery:
         for job_id, (since, where) in jobs.items():
             record = records.get(job_id)
             if record is None:
-                self._store.forget(job_id, where)
+                self._forget(job_id, where, KEYS.index_of_status(Status.NEW))
                 continue
             if self._queue.is_outside and record.status is Status.NEW and not self._published(record):
                 continue
@@ -137,6 +141,12 @@ class Recovery:
             arguments = [job_id, self._queue.message(record), since, self._store.lease_micros]
             if self._store.call("enqueue", keys, arguments):
                 log.info("job %s: enqueued, %s", job_id, why)
+
+    def _forget(self, job_id: str, *keys: str) -> None:
+        """Its record is gone, or is none of ours any more: nobody can do anything for it."""
+        log.error("job %s: its record is gone or damaged; it is not looked for again", job_id)
+        for key in keys:
+            self._store.forget(job_id, key)
 
     def _published(self, record: Record) -> bool:
         try:

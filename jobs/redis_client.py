@@ -44,19 +44,20 @@ class PeekingConnection(WaryConnection):
         return True
 
 
-def connect(url: str, *, as_text: bool = True) -> Redis:
+def connect(url: str, *, as_text: bool = True, within: float = ANSWER_WITHIN, again: bool = True) -> Redis:
     """A client for many threads or greenlets at once, text in and out; bytes out for whoever reads what anybody wrote.
 
     One reconnect is tried at once; a server that is down is an error within a second, one that hangs within about
-    three (``ANSWER_WITHIN`` for each of two tries).
+    three: ``within`` seconds for each of two tries. Without ``again`` a silence is not tried a second time.
     """
+    errors = (ConnectionError, TimeoutError) if again else (ConnectionError,)
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=MOST_CONNECTIONS,
         timeout=CONNECTION_WITHIN,
-        socket_timeout=ANSWER_WITHIN,
-        socket_connect_timeout=ANSWER_WITHIN,
-        retry=Retry(ConstantBackoff(0.05), 1),
+        socket_timeout=within,
+        socket_connect_timeout=within,
+        retry=Retry(ConstantBackoff(0.05), 1, supported_errors=errors),
         health_check_interval=0,
         decode_responses=as_text,
     )

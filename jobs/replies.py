@@ -230,8 +230,11 @@ class _Reader:
                     self._recheck()
                     self._look_for_restart()
                 self._read(pubsub)
-            except (RedisError, OSError, StoreUnavailable, ValueError) as error:  # the last: what is no reply of ours
-                log.warning("reply channel lost (%s): subscribing again", error)
+            except Exception as error:  # also what is no reply of ours: nobody would be woken without this thread
+                if isinstance(error, (RedisError, OSError, StoreUnavailable)):
+                    log.warning("reply channel lost (%s): subscribing again", error)
+                else:
+                    log.exception("reply channel: what came is no reply of ours; subscribing again")
                 self._in_doubt |= self._store.recent.latest()
                 if pubsub is not None:
                     pubsub.close()

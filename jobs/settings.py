@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from jobs.addresses import Allowed, Network
 from jobs.errors import SettingsError
 
+SHORTEST_RETENTION = 0.1
+"""Seconds: whoever waits for a job must find it."""
 SHORTEST_LEASE = 0.5
 """Seconds; a lease is renewed four times while it lasts."""
 WEBHOOK_KEY_BYTES = range(24, 65)
@@ -29,6 +31,12 @@ def _seconds(text: str) -> float:
     if float(text) > LONGEST:
         raise ValueError(f"is more than {LONGEST:g} seconds")
     return float(text)
+
+
+def _retention(text: str) -> float:
+    if _seconds(text) < SHORTEST_RETENTION:
+        raise ValueError(f"is less than {SHORTEST_RETENTION:g} seconds")
+    return _seconds(text)
 
 
 def _lease(text: str) -> float:
@@ -63,7 +71,8 @@ def _broker_url(text: str) -> str:
 
 def _http_url(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    is_plain = re.fullmatch(r"[!-~]+", text) and "@" not in parts.netloc  # urlsplit drops line breaks in silence
+    if not is_plain or parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("is not a URL such as https://jobs.example.org")
     _check_port(text)
     return text.rstrip("/")
@@ -142,7 +151,7 @@ class Settings:
     lease: float = _setting(6.0, _lease, "seconds after which a silent worker's jobs are given to others")
     grace: float = _setting(25.0, _seconds, "seconds that a worker which is stopped leaves its running jobs")
     max_memory: int = _setting(2_147_483_648, _count, "bytes of memory for each process that runs jobs")
-    retention: float = _setting(604_800.0, _seconds, "seconds a final job is kept")
+    retention: float = _setting(604_800.0, _retention, "seconds a final job is kept")
     stream_length: int = _setting(100_000, _count, "events kept in each stream, about, while no group needs more")
     stream_hard_length: int | None = _setting(None, _count, "events a stream holds at most, about; 10 x the above")
     default_type: str = _setting("demo.random_delay", _job_type, "what the seed's endpoints run")

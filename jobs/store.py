@@ -25,7 +25,7 @@ from jobs.recent_submits import RecentSubmit, RecentSubmits
 from jobs.record import BATCH, Record
 from jobs.settings import Settings
 from jobs.status import FINAL, Status, sources_of
-from jobs.submission import Accepted, Submission
+from jobs.submission import Accepted, Submission, under_key
 from jobs.transport import queue_key
 
 OUTSIDE_WITHIN = 5.0
@@ -90,6 +90,7 @@ class JobStore(JobReader):
             self._settings.max_queue if message else 0,
             len(job.tags),
             int(OUTSIDE_WITHIN * 1e6),
+            under_key(job.fingerprint, job.chosen_id),
             *job.record_fields(reply_to),
         ]
         match self.insist("submit", keys, args):

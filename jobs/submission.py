@@ -84,10 +84,7 @@ class Submission:
         """The same for two submits that ask for the same thing, however long they are willing to wait."""
         if self.chosen_id is None and self.idempotency_key is None:
             return NO_FINGERPRINT
-        asked = list(self.asked)
-        if self.idempotency_key is not None:
-            asked.insert(6, self.chosen_id)
-        return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
+        return fingerprint_of(list(self.asked))
 
     @property
     def asked(self) -> Iterator[Any]:
@@ -95,6 +92,16 @@ class Submission:
         yield from (self.type, self.owner, json.loads(self.parameters_json), self.priority, self.delay, dict(self.tags))
         if self.callback is not None:
             yield [self.callback.text]
+
+
+def fingerprint_of(asked: Any) -> str:
+    """A short text for what is asked for, given as JSON would hold it."""
+    return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def under_key(fingerprint: str, chosen_id: str | None) -> str:
+    """The fingerprint of a whole body: under one Idempotency-Key a chosen id is a part of what is asked for."""
+    return fingerprint if chosen_id is None else f"{fingerprint}:{chosen_id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from celery.exceptions import TaskRevokedError, TimeoutError
 from celery.result import AsyncResult
 
 from jobs.errors import JobFailed, JobNotFound, StoreUnavailable
+from jobs.reader import JobReader
 from jobs.record import Record, rfc3339
 from jobs.redis_client import connect
 from jobs.replies import ReplyConsumer, Waiter
@@ -23,7 +24,9 @@ from jobs.store import JobStore
 LOOK_AGAIN_AFTER = 0.25
 """Seconds between two looks for a job that nobody has submitted yet: a task that was sent by other means."""
 LOOKS_AT_ONCE = 32
-"""How many of those whose time is over look at once how their jobs stand: half of the connections."""
+"""How many of those whose time is over look at once how their jobs stand."""
+LOOK_WITHIN = 0.5
+"""Seconds that Redis has to answer them: by so much a wait is longer than it was to be when Redis hangs."""
 SILENT_FOR = 1.0
 """Seconds for which they take it from one another that Redis cannot be read."""
 
@@ -37,6 +40,7 @@ class WaitingBackend(RedisBackend):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.settings: Settings = self.app.settings
         self.store = JobStore(connect(self.settings.redis_url), self.settings)
+        self._last_looks = JobReader(connect(self.settings.redis_url, within=LOOK_WITHIN, again=False), self.settings)
         self._expected: dict[int, Waiter] = {}
         self._looking = threading.BoundedSemaphore(LOOKS_AT_ONCE)
         self._silent_until = float("-inf")
@@ -206,13 +210,13 @@ class WaitingBackend(RedisBackend):  # type: ignore[misc]
     def _last_look(self, job_id: str) -> Record | None:
         """How the job stands at the end of the time, which is that of hundreds at once perhaps.
 
-        When Redis is silent each look takes seconds, so they are few at once, and the others go without.
+        When Redis is silent they are few at once, and the others go without.
         """
         with self._looking:
             if self.is_silent:
                 return None
             try:
-                return self.store.look(job_id)
+                return self._last_looks.look(job_id)
             except JobNotFound:
                 return None
             except StoreUnavailable:

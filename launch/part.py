@@ -17,7 +17,7 @@ from typing import IO
 from launch.child import child_options
 from launch.terminal import say
 
-_ALARMING = re.compile(r"\b(WARNING|ERROR|CRITICAL|Traceback|Error:)|^joborchestrator:")
+_ALARMING = re.compile(r"\b(WARNING|ERROR|CRITICAL|Error:)|^joborchestrator:")
 _LINES_KEPT = 15
 
 

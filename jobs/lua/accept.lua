@@ -1,18 +1,25 @@
 -- For the scripts that accept jobs: scripts.py puts it behind the prelude.
--- earlier(record, key, fingerprint, id)  What a script answers whose submit came before, be it under an idempotency key or
---     an id: {2, id} with the same body, {3} that id has another body, {4} that key has; nil if it is new.
+-- earlier(record, key, ttl, under_key, fingerprint, id)  What a script answers whose submit came before, be it under an
+--     idempotency key or an id: {2, id} with the same body, {3} that id has another body, {4} that key has; nil if it is new.
+--     under_key is the fingerprint of the body with its id. A key whose job is gone is free; one that comes with an id
+--     that is known is that job's from then on.
 -- accept(job)     Stores a New job: record, indexes, message or place among the scheduled, event; when it runs, or ''.
 --     job: what emit needs, and {record, indexes, queue, waiting, scheduled, message, delay, outside_within, fingerprint,
 --     fields}. message: '' it is under way already, 'outside' the caller hands it to another broker; delay and
 --     outside_within in microseconds; fields: further ones of the record, name, value, name, value ...
-local function earlier(record, key, fingerprint, id)
+local function earlier(record, key, ttl, under_key, fingerprint, id)
   local before = key and redis.call('GET', key)
   if before then
     local first, print = string.match(before, '^(%S+) (%S+)$')
-    return print == fingerprint and {2, first} or {4}
+    if redis.call('EXISTS', string.sub(record, 1, -1 - #id) .. first) == 1 then
+      return print == under_key and {2, first} or {4}
+    end
   end
   local print = redis.call('HGET', record, 'fingerprint')
-  if print then return print == fingerprint and {2, id} or {3} end
+  if not print then return end
+  if print ~= fingerprint then return {3} end
+  if key then redis.call('SET', key, id .. ' ' .. under_key, 'PX', ttl) end
+  return {2, id}
 end
 
 local function accept(job)

@@ -5,7 +5,7 @@
 -- ARGV  1 id  2 owner  3 channel prefix  4 limits of the streams  5 traceparent  6 fingerprint of the body
 --       7 TTL of the idempotency key in ms (0: none was sent)  8 most jobs that may be New (0: no bound)
 --       9 microseconds after which a reconciler hands a job to another broker  10 number of kinds  11 number of jobs
---       12.. the type of each kind; then for each job: its kind, id, message (as for
+--       12 fingerprint of the body with its id  13.. the type of each kind; then for each job: its kind, id, message (as for
 --       submit), delay in microseconds, number of tags, number of fields, and the fields of its record
 -- Returns {1, created_at}; {2, id} submitted before; {3} that id has another body; {4} that key has; {5, number of New jobs} too many
 -- wait.
@@ -13,7 +13,7 @@
 local id, owner, fingerprint, ttl, most = ARGV[1], ARGV[2], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local kinds, count = tonumber(ARGV[10]), tonumber(ARGV[11])
 local key = ttl > 0 and KEYS[#KEYS]
-local before = earlier(KEYS[1], key, fingerprint, id)
+local before = earlier(KEYS[1], key, ttl, ARGV[12], fingerprint, id)
 if before then return before end
 local waiting = redis.call('ZCARD', KEYS[4])
 if most > 0 and waiting + count > most then return {5, waiting} end
@@ -30,12 +30,12 @@ for i = 8 + 3 * kinds, #KEYS - (key and 1 or 0) do
   if string.sub(KEYS[i], 1, #KEYS[1] - #id) ~= string.sub(KEYS[1], 1, -1 - #id) then check(KEYS[i], 'zset') end
 end
 
-local at, next_key, next_arg, ids = micros(), 8 + 3 * kinds, 12 + kinds, {}
+local at, next_key, next_arg, ids = micros(), 8 + 3 * kinds, 13 + kinds, {}
 for i = 1, count do
   local kind, job_id, message, delay, tags, size = unpack(ARGV, next_arg, next_arg + 5)
   local indexes = {KEYS[3], KEYS[4], KEYS[8 + 3 * kind], unpack(KEYS, next_key + 1, next_key + tags)}
   accept({record = KEYS[next_key], indexes = indexes, stream = KEYS[5], owner_stream = KEYS[6], scheduled = KEYS[7],
-    queue = KEYS[9 + 3 * kind], waiting = KEYS[10 + 3 * kind], id = job_id, owner = owner, type = ARGV[12 + kind],
+    queue = KEYS[9 + 3 * kind], waiting = KEYS[10 + 3 * kind], id = job_id, owner = owner, type = ARGV[13 + kind],
     channel = ARGV[3], limits = ARGV[4], traceparent = ARGV[5], now = at + i - 1, fingerprint = '-', message = message,
     delay = tonumber(delay), outside_within = ARGV[9], fields = {unpack(ARGV, next_arg + 6, next_arg + 5 + size)},
     batch = id})
@@ -46,5 +46,5 @@ for first = 1, count, 1000 do redis.call('RPUSH', KEYS[2], unpack(ids, first, ma
 redis.call('HSET', KEYS[1], 'type', BATCH, 'owner', owner, 'status', 'New', 'attempt', 0, 'max_attempts', 1, 'queue',
   '', 'priority', 5, 'created_at', whole(at), 'sequence', 0, 'traceparent', ARGV[5], 'fingerprint', fingerprint, 'total',
   count, 'left', count, 'New', count, 'InProgress', 0, 'Completed', 0, 'Failed', 0, 'Cancelled', 0)
-if key then redis.call('SET', key, id .. ' ' .. fingerprint, 'PX', ttl) end
+if key then redis.call('SET', key, id .. ' ' .. ARGV[12], 'PX', ttl) end
 return {1, whole(at)}

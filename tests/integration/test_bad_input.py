@@ -197,3 +197,18 @@ def test_json_is_recognised_with_a_charset(service: Service) -> None:
         timeout=5,
     )
     assert_problem(answer, 422)
+
+
+@pytest.mark.parametrize("path", ["/jobs//x", "/batches//x", "/jobs/"])
+def test_a_path_with_a_slash_too_many_is_404_and_no_page(service: Service, path: str) -> None:
+    answer = service.session.get(service.url + path, allow_redirects=False, timeout=5)
+    assert_problem(answer, 404)
+
+
+@pytest.mark.parametrize(
+    ("tags", "where"), [({"a": 1}, "/tags/a"), ({"a b": "x"}, "/tags/a b"), ({"a/b": "x"}, "/tags/a~1b")]
+)
+def test_a_wrong_tag_is_told_where_it_is(service: Service, tags: dict[str, object], where: str) -> None:
+    assert [error["pointer"] for error in service.submit(tags=tags).json()["errors"]] == [where]
+    batch = service.post("/jobs/batch", {"jobs": [{"type": "demo.noop", "tags": tags}]})
+    assert [error["pointer"] for error in batch.json()["errors"]] == [f"/jobs/0{where}"]

@@ -57,3 +57,9 @@ def test_methods_that_are_not_there_name_those_that_are(service: Service) -> Non
     assert answer.status_code == 405
     assert {"GET", "DELETE"} <= set(answer.headers["Allow"].split(", "))
     assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_cancel_is_answered_with_the_job_whatever_of_it_is_known(service: Service) -> None:
+    job_id = service.submit("demo.noop", delay=60).json()["id"]
+    answer = service.post(f"/jobs/{job_id}/cancel", headers={"If-None-Match": "*"})
+    assert (answer.status_code, answer.json()["status"]) == (200, "Cancelled")

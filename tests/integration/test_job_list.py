@@ -140,3 +140,9 @@ def test_all_jobs_come_newest_first_whatever_their_status_and_however_many_of_on
 
 def _job(job_type: str, owner: str) -> Submission:
     return Submission(type=job_type, owner=owner, parameters_json="{}", queue="nobody", max_attempts=1)
+
+
+def test_a_tag_of_several_lines_is_found(service: Service, owner: str) -> None:
+    job_id = service.submit(owner=owner, tags={"lines": "a\nb"}).json()["id"]
+    found = service.get("/jobs", params={"tag": "lines=a\nb"}).json()
+    assert [job["id"] for job in found] == [job_id]

@@ -20,10 +20,10 @@ def test_what_workers_run_is_announced(service: Service) -> None:
 @pytest.mark.parametrize(
     ("parameters", "pointers"),
     [
-        ({}, ["/parameters"]),
+        ({}, ["/parameters/name"]),
         ({"name": 5}, ["/parameters/name"]),
         ({"name": "x" * 21, "times": 9}, ["/parameters/name", "/parameters/times"]),
-        ({"name": "x", "colour": "red"}, ["/parameters"]),
+        ({"name": "x", "colour": "red"}, ["/parameters/colour"]),
         ({"name": "x", "times": "2"}, ["/parameters/times"]),
         ({"name": "x", "day": "someday"}, ["/parameters/day"]),
     ],

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from redis import Redis
 from support.eventually import eventually
 from support.raw_http import Answer, read_answer
 from support.servers import WITH_ONE_SERVER
@@ -18,11 +19,14 @@ from support.service import Service
 from support.timing import assert_takes
 
 from app.waiting import A_MOMENT
+from jobs.keys import KEYS
+from jobs.waiting_backend import LOOK_WITHIN
 from launch.redis_server import RedisServer
 
 pytestmark = WITH_ONE_SERVER
 
 LONG = A_MOMENT * 5
+SLOW_AND_WAITED_FOR = '{"type": "demo.random_delay", "parameters": {"seconds": 60}, "wait": 2}'
 
 
 @pytest.fixture(scope="module")
@@ -205,8 +209,36 @@ def test_hundreds_whose_time_is_over_while_redis_hangs_are_answered_together(
             took = time.monotonic() - began
         for connection in connections:
             connection.close()
-    # one look at Redis ends after 3 s; one after the other took 14 in all
-    assert (statuses, took < 5 + 3 + 4) == ({202}, True), took
+    # one look at Redis ends after LOOK_WITHIN; one after the other would take minutes
+    assert (statuses, took < 5 + LOOK_WITHIN + 4) == ({202}, True), took
+
+
+def test_what_is_no_reply_of_ours_keeps_nobody_waiting(service: Service) -> None:
+    job_id = slow_job(service, 3)
+    url = service.environ["JOBS_REDIS_URL"]
+    with Redis.from_url(url, decode_responses=True) as redis, connected(service) as connection:
+        connection.sendall(get(f"/jobs/{job_id}?wait=20"))
+        channel = eventually(lambda: redis.hget(KEYS.record(job_id), "reply_to"))
+        for reply in ("5", "[]", "no JSON", json.dumps([job_id, []]), json.dumps([job_id, ["status"]])):
+            eventually(lambda reply=reply: redis.publish(channel, reply), within=5)  # it listens again
+        assert read_answer(connection).json()["status"] == "Completed"
+    assert_takes(lambda: service.submit(wait=10), at_least=0, at_most=5)
+
+
+@pytest.mark.parametrize("submits", [True, False])
+def test_a_wait_is_hardly_longer_when_redis_hangs(tmp_path: Path, redis_server: RedisServer, submits: bool) -> None:
+    with Service(tmp_path, redis_server) as service, connected(service) as connection:
+        job_id = slow_job(service, 60)
+        began = time.monotonic()
+        connection.sendall(
+            post(SLOW_AND_WAITED_FOR, f"Content-Length: {len(SLOW_AND_WAITED_FOR)}")
+            if submits
+            else get(f"/jobs/{job_id}?wait=2")
+        )
+        time.sleep(1)  # it waits by now
+        with hung(redis_server):
+            assert read_answer(connection).status == 202
+            assert 2 <= time.monotonic() - began < 2 + LOOK_WITHIN + 1
 
 
 def test_a_stopping_process_whose_redis_hangs_answers_all_of_them(tmp_path: Path, redis_server: RedisServer) -> None:

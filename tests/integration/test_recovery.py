@@ -20,6 +20,7 @@ from support.stored import job_ids
 
 from jobs.events import Event
 from jobs.keys import KEYS
+from jobs.status import Status
 from launch.redis_server import RedisServer
 
 LEASE = 2.0
@@ -140,6 +141,20 @@ def test_a_stopped_worker_writes_nothing_after_its_lease(site: Service, redis: R
     after = site.get(f"/jobs/{job_id}").json()
     assert after == done
     assert [e.name for e in events_of(redis, job_id)].count("completed") == 1
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_job_whose_record_is_gone_or_damaged_is_not_looked_for_for_ever(
+    site: Service, redis: Redis, damaged: bool
+) -> None:
+    job_id = submit(site, "demo.random_delay", parameters={"seconds": 3 * LEASE})
+    running(site, job_id)
+    redis.delete(KEYS.record(job_id))
+    if damaged:
+        redis.set(KEYS.record(job_id), "no record", ex=60)
+    kept_in = (KEYS.leases, KEYS.index_of_status(Status.IN_PROGRESS))
+    eventually(lambda: not any(redis.zscore(key, job_id) is not None for key in kept_in), within=10 * LEASE)
+    assert site.finished(submit(site, "demo.noop"))["status"] == "Completed"
 
 
 def test_a_delayed_job_runs_when_its_time_has_come(site: Service) -> None:

@@ -35,3 +35,12 @@ def test_an_unknown_job_is_404(service: Service) -> None:
     assert service.get("/Jobs/get?jobId=x").status_code == 404
     assert service.get("/Jobs/get").status_code == 422
     assert service.post("/Jobs/StartJobWithTimeout", {"initialTimeout": "soon"}).status_code == 422
+
+
+def test_a_submit_under_a_known_key_is_told_to_be_one(service: Service) -> None:
+    key = {"Idempotency-Key": str(uuid4())}
+    body = {"initialTimeout": 5000, "parameters": {"seconds": 0.1}}
+    first, again = (service.post("/Jobs/StartJobWithTimeout", body, headers=key) for _ in range(2))
+    assert first.json() == again.json()
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"

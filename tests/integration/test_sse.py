@@ -62,6 +62,29 @@ def test_a_browser_that_has_it_all_is_told_to_stop_asking(service: Service) -> N
     assert service.get(f"/jobs/{job_id}/events", headers=last).status_code == 204
 
 
+@pytest.mark.parametrize("is_over", [False, True])
+def test_a_job_that_was_retried_does_not_end_with_its_first_end(service: Service, is_over: bool) -> None:
+    job_id = str(service.submit("demo.noop", delay=60).json()["id"])
+    service.post(f"/jobs/{job_id}/cancel")
+    service.post(f"/jobs/{job_id}/retry")
+    if is_over:
+        service.finished(job_id)
+    with stream(service, f"/jobs/{job_id}/events") as received:
+        eventually(lambda: received.has_ended)
+    assert received.names[:3] == ["created", "cancelled", "updated"]
+    assert received.names[-1] == "completed"
+
+
+def test_a_batch_that_was_opened_again_does_not_end_with_its_first_end(service: Service) -> None:
+    batch = service.post("/jobs/batch", {"wait": 5, "jobs": [{"type": "demo.fail"}]}).json()
+    service.post(f"/jobs/{batch['jobs'][0]}/retry")
+    service.finished(batch["jobs"][0])
+    with stream(service, f"/batches/{batch['id']}/events") as received:
+        eventually(lambda: received.has_ended)
+    assert received.names.count("batch.completed") == 2
+    assert received.names[-1] == "batch.completed"
+
+
 def test_many_jobs_are_followed_by_owner_and_type(service: Service) -> None:
     owner = f"sse-{uuid4().hex[:8]}"
     with stream(service, f"/events?owner={owner}&type=demo.noop") as received:

@@ -138,6 +138,28 @@ def test_the_same_idempotency_key_gives_the_same_job(service: Service) -> None:
     assert other_body.status_code == 422
 
 
+def test_an_id_is_known_with_a_key_or_without_and_a_key_knows_its_id(service: Service) -> None:
+    for keys in (({"Idempotency-Key": str(uuid4())}, {}), ({}, {"Idempotency-Key": str(uuid4())})):
+        job_id = str(uuid4())
+        first, again, third = (service.submit(id=job_id, wait=5, headers=headers) for headers in (*keys, keys[0]))
+        assert [answer.json()["id"] for answer in (first, again, third)] == [job_id] * 3
+        assert [answer.status_code for answer in (first, again, third)] == [200] * 3
+        key = keys[0] or keys[1]
+        assert service.submit(wait=5, headers=key).status_code == 422, "the key came with an id"
+        assert service.submit(id=job_id, parameters={"n": 2}, headers=key).status_code == 422
+        assert service.submit(id=job_id, parameters={"n": 2}).status_code == 409
+
+
+def test_the_key_of_a_job_that_was_deleted_is_free_again(service: Service) -> None:
+    key = {"Idempotency-Key": str(uuid4())}
+    first = service.submit(wait=5, headers=key).json()["id"]
+    service.delete(f"/jobs/{first}")
+    second = service.submit(wait=5, headers=key)
+    assert second.status_code == 200
+    assert second.json()["id"] != first
+    assert service.submit(wait=5, headers=key).json()["id"] == second.json()["id"]
+
+
 def test_a_client_that_goes_away_leaves_the_job_running(service: Service) -> None:
     job_id = str(uuid4())
     with contextlib.suppress(OSError):

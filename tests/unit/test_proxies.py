@@ -31,7 +31,9 @@ class Seen:
         return [b"seen"]
 
 
-def call(peer: str, networks: Any = NETWORKS, **environ: str) -> tuple[str, dict[str, str], bytes, dict[str, Any]]:
+def call(
+    peer: str, networks: Any = NETWORKS, **environ: str | None
+) -> tuple[str, dict[str, str], bytes, dict[str, Any]]:
     """Status, headers and body of the answer, and the environ that the application saw ({} if none)."""
     seen, answers = Seen(), []
     request = {
@@ -44,6 +46,7 @@ def call(peer: str, networks: Any = NETWORKS, **environ: str) -> tuple[str, dict
         "wsgi.url_scheme": "http",
         **environ,
     }
+    request = {name: value for name, value in request.items() if value is not None}
     body = b"".join(TrustedProxies(seen, networks)(request, lambda status, headers: answers.append((status, headers))))
     status, headers = answers[0]
     return status, dict(headers), body, seen.environ or {}
@@ -137,5 +140,6 @@ def test_what_a_trusted_proxy_passes_on_is_checked_too(forwarded: dict[str, str]
     assert (status, environ) == ("400 Bad Request", {})
 
 
-def test_a_request_of_http_1_0_needs_no_host() -> None:
-    assert call("127.0.0.1", HTTP_HOST="")[0] == "200 OK"
+def test_a_request_of_http_1_0_needs_no_host_but_an_empty_one_is_none() -> None:
+    assert call("127.0.0.1", HTTP_HOST=None)[0] == "200 OK"
+    assert call("127.0.0.1", HTTP_HOST="")[0] == "400 Bad Request"

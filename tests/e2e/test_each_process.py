@@ -1,0 +1,47 @@
+"""Each process started by itself: what it says, and what it refuses."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.eventually import eventually
+from support.processes import ROOT, Process, clean_environ
+
+from launch.redis_server import RedisServer, free_port
+
+WRONG: dict[str, tuple[list[str], dict[str, str], list[str]]] = {
+    "app: all at once": (["app"], {"PORT": "abc", "JOBS_X": "1"}, ["PORT='abc'", "JOBS_X is no setting"]),
+    "app: an argument": (["app", "--nosuch"], {}, ["--nosuch"]),
+    "workers: an option that is none": (["workers", "--nosuch"], {}, ["--nosuch"]),
+    "workers: an option without its value": (["workers", "-Q"], {}, ["-Q"]),
+    "workers: a setting": (["workers"], {"JOBS_LEASE": "soon"}, ["JOBS_LEASE='soon'"]),
+    "a subscriber: an argument": (["subscribers.microservice_x", "--nosuch"], {}, ["--nosuch"]),
+}
+
+
+@pytest.mark.parametrize(("command", "environ", "told"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_said_without_a_traceback_and_exit_code_2(
+    command: list[str], environ: dict[str, str], told: list[str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        env=clean_environ(**environ),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert all(part in done.stderr for part in told)
+
+
+def test_the_front_door_says_where_it_listens(tmp_path: Path, redis_server: RedisServer) -> None:
+    port = free_port()
+    process = Process(tmp_path / "log", "app", JOBS_REDIS_URL=redis_server.url, PORT=str(port))
+    try:
+        eventually(lambda: f"listening on http://127.0.0.1:{port}" in process.text, within=20)
+    finally:
+        assert process.stop() == 0
