@@ -63,10 +63,12 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: setup.cfg constraints.txt | $(VENV)/bin/python
+	@echo "installing into $(VENV), about a minute, once"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.dev: setup.cfg constraints.txt | $(VENV)/bin/python
+	@echo "installing into $(VENV), about a minute, once"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.run
 

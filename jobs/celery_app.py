@@ -3,19 +3,35 @@
 from typing import Any
 
 from celery import Celery
+from celery.app.amqp import AMQP
+from kombu.connection import Connection
 
 from jobs.redis_client import ANSWER_WITHIN
 from jobs.settings import Settings
 
 VISIBILITY_TIMEOUT = 12 * 3600
 """Seconds after which Redis hands a message out again that nobody acknowledged: a last resort, not a lease."""
+REDIS_TRANSPORT = "jobs.transport:Transport"
 LISTENING_CHECKED_EVERY = 2
 """Seconds between two looks of a worker whether the connections on which it listens are still answered."""
+
+
+class PlainlyNamedConnection(Connection):
+    """Tells its URL with the scheme that people and Flower know, and not with the name of our transport's class."""
+
+    def as_uri(self, *args: Any, **options: Any) -> str:
+        told: str = super().as_uri(*args, **options)
+        return told.replace(REDIS_TRANSPORT, "rediss" if self.ssl else "redis", 1)
+
+
+class Messaging(AMQP):  # type: ignore[misc]
+    Connection = PlainlyNamedConnection
 
 
 class JobsCelery(Celery):  # type: ignore[misc]
     """A Celery app that carries our settings; the backend reads them from it."""
 
+    amqp_cls = f"{Messaging.__module__}:{Messaging.__name__}"
     settings: Settings
 
 
@@ -53,7 +69,7 @@ def create_celery(settings: Settings) -> JobsCelery:
 def _redis_broker(settings: Settings) -> dict[str, Any]:
     return {
         "broker_url": settings.redis_url,
-        "broker_transport": "jobs.transport:Transport",
+        "broker_transport": REDIS_TRANSPORT,
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT,
             "socket_timeout": ANSWER_WITHIN,

@@ -86,7 +86,7 @@ class Live:
                 pubsub.psubscribe(self._pattern)
                 self._listen(pubsub, handler, on_gap)
             except (RedisError, OSError) as error:
-                log.warning("%s: connection to Redis lost (%s); connecting again", self._service, error)
+                log.warning("%s: no connection to Redis (%s); trying again", self._service, error)
                 self._stopped.wait(RECONNECT_AFTER)
             finally:
                 pubsub.close()

@@ -60,6 +60,13 @@ def test_its_pages_show_workers_and_jobs(service: Service, flower: str) -> None:
     assert job_id in page
 
 
+def test_its_page_of_the_broker_shows_how_many_wait(service: Service, flower: str) -> None:
+    page = requests.get(f"{flower}/broker", timeout=5)
+    assert (page.status_code, "default" in page.text) == (200, True)
+    queues = requests.get(f"{flower}/api/queues/length", timeout=5).json()["active_queues"]
+    assert {"name": "default", "messages": 0} in queues
+
+
 def _task(flower: str, job_id: str) -> dict[str, object] | None:
     answer = requests.get(f"{flower}/api/task/info/{job_id}", timeout=5)
     return answer.json() if answer.status_code == 200 else None
