@@ -31,6 +31,7 @@ class Service:
         self.start_web()
         for _ in range(workers):
             self.start_worker()
+        eventually(lambda: all(" ready." in worker.text for worker in self.workers), within=30)
         eventually(lambda: self.get("/job-types").json(), within=20)
         return self
 
