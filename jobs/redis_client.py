@@ -44,16 +44,25 @@ class PeekingConnection(WaryConnection):
         return True
 
 
-def connect(url: str, *, as_text: bool = True, within: float = ANSWER_WITHIN, again: bool = True) -> Redis:
+def connect(
+    url: str,
+    *,
+    as_text: bool = True,
+    within: float | None = None,
+    again: bool = True,
+    most: int = MOST_CONNECTIONS,
+) -> Redis:
     """A client for many threads or greenlets at once, text in and out; bytes out for whoever reads what anybody wrote.
 
     One reconnect is tried at once; a server that is down is an error within a second, one that hangs within about
-    three: ``within`` seconds for each of two tries. Without ``again`` a silence is not tried a second time.
+    three: ``within`` seconds (``ANSWER_WITHIN``) for each of two tries; without ``again`` a silence is not tried a
+    second time. ``most`` is how many connections there may be.
     """
+    within = ANSWER_WITHIN if within is None else within
     errors = (ConnectionError, TimeoutError) if again else (ConnectionError,)
     pool = BlockingConnectionPool.from_url(
         url,
-        max_connections=MOST_CONNECTIONS,
+        max_connections=most,
         timeout=CONNECTION_WITHIN,
         socket_timeout=within,
         socket_connect_timeout=within,

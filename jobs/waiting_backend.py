@@ -23,8 +23,8 @@ from jobs.store import JobStore
 
 LOOK_AGAIN_AFTER = 0.25
 """Seconds between two looks for a job that nobody has submitted yet: a task that was sent by other means."""
-LOOKS_AT_ONCE = 32
-"""How many of those whose time is over look at once how their jobs stand."""
+LOOKS_AT_ONCE = 8
+"""How many of those whose time is over look at once how their jobs stand, each over a connection kept for that."""
 LOOK_WITHIN = 0.5
 """Seconds that Redis has to answer them: by so much a wait is longer than it was to be when Redis hangs."""
 SILENT_FOR = 1.0
@@ -40,7 +40,8 @@ class WaitingBackend(RedisBackend):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.settings: Settings = self.app.settings
         self.store = JobStore(connect(self.settings.redis_url), self.settings)
-        self._last_looks = JobReader(connect(self.settings.redis_url, within=LOOK_WITHIN, again=False), self.settings)
+        client = connect(self.settings.redis_url, within=LOOK_WITHIN, again=False, most=LOOKS_AT_ONCE)
+        self._last_looks = JobReader(client, self.settings)
         self._expected: dict[int, Waiter] = {}
         self._looking = threading.BoundedSemaphore(LOOKS_AT_ONCE)
         self._silent_until = float("-inf")

@@ -13,7 +13,7 @@ from faults.outcome import Bench, Outcome, Row
 from faults.site import Site
 
 RATE = 150.0
-AT_MOST = 100.0
+AT_MOST = 150.0
 STEPS = {"submit": (50, 6), "claim": (50, 6), "finish": (50, 6), "fetch": (15, 2), "ack": (30, 4)}
 """Deaths at each step, in the full and in the short form; a main process takes seconds to be replaced."""
 DIES_IN_RUN = 40
