@@ -2,7 +2,8 @@
 
 from marshmallow import Schema, fields, validate
 
-from app.schemas import AskedSchema, NumberText, ProgressSchema, WorkSchema
+from app.fields import NumberText
+from app.schemas import AskedSchema, ProgressSchema, WorkSchema
 from jobs.batch import MOST_JOBS
 from jobs.status import Status
 

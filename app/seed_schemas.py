@@ -2,7 +2,8 @@
 
 from marshmallow import Schema, fields
 
-from app.schemas import OWNER_RULE, Seconds
+from app.fields import Seconds
+from app.schemas import OWNER_RULE
 
 
 class SeedStartSchema(Schema):

@@ -94,14 +94,14 @@ class Batches:
             own += (kind, job.id, message, int(job.delay * 1e6), len(job.tags), len(fields))
             own += fields
         keys = [*self._keys(batch), *_keys_of(kinds), *own_keys]
-        ttl = 0
+        fingerprint, ttl = batch.fingerprint, 0
         if batch.idempotency_key is not None:
             keys.append(KEYS.idempotency(batch.owner, batch.idempotency_key))
             ttl = int(self._settings.idempotency_ttl * 1000)
         arguments = [
             *(batch.id, batch.owner, KEYS.channel_prefix(batch.owner), self._store.stream_limits, batch.traceparent),
-            *(batch.fingerprint, ttl, self._settings.max_queue, int(OUTSIDE_WITHIN * 1e6), len(kinds), len(batch.jobs)),
-            under_key(batch.fingerprint, batch.chosen_id),
+            *(fingerprint, ttl, self._settings.max_queue, int(OUTSIDE_WITHIN * 1e6), len(kinds), len(batch.jobs)),
+            under_key(fingerprint, batch.chosen_id),
             *(job_type for job_type, _ in kinds),
             *own,
         ]

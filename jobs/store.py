@@ -62,6 +62,7 @@ class JobStore(JobReader):
             QueueFull: too many jobs wait.
         """
         ttl = int(self._settings.idempotency_ttl * 1000) if job.idempotency_key is not None else 0
+        fingerprint = job.fingerprint
         keys = [
             KEYS.record(job.id),
             KEYS.index_of_owner(job.owner),
@@ -83,14 +84,14 @@ class JobStore(JobReader):
             KEYS.channel_prefix(job.owner),
             self.stream_limits,
             job.traceparent,
-            job.fingerprint,
+            fingerprint,
             ttl,
             message or "",
             int(job.delay * 1e6),
             self._settings.max_queue if message else 0,
             len(job.tags),
             int(OUTSIDE_WITHIN * 1e6),
-            under_key(job.fingerprint, job.chosen_id),
+            under_key(fingerprint, job.chosen_id),
             *job.record_fields(reply_to),
         ]
         match self.insist("submit", keys, args):

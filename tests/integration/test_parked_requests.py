@@ -26,7 +26,7 @@ from launch.redis_server import RedisServer
 pytestmark = WITH_ONE_SERVER
 
 LONG = A_MOMENT * 5
-SLOW_AND_WAITED_FOR = '{"type": "demo.random_delay", "parameters": {"seconds": 60}, "wait": 2}'
+SLOW_AND_WAITED_FOR = '{"type": "demo.random_delay", "parameters": {"seconds": 60}, "wait": 4}'
 
 
 @pytest.fixture(scope="module")
@@ -242,12 +242,13 @@ def test_a_wait_is_hardly_longer_when_redis_hangs(tmp_path: Path, redis_server: 
         connection.sendall(
             post(SLOW_AND_WAITED_FOR, f"Content-Length: {len(SLOW_AND_WAITED_FOR)}")
             if submits
-            else get(f"/jobs/{job_id}?wait=2")
+            else get(f"/jobs/{job_id}?wait=4")
         )
-        time.sleep(1)  # it waits by now
+        assert service.web is not None
+        service.web.wait_until_idle()
         with hung(redis_server):
             assert read_answer(connection).status == 202
-            assert 2 <= time.monotonic() - began < 2 + LOOK_WITHIN + 1
+            assert 4 <= time.monotonic() - began < 4 + LOOK_WITHIN + 1
 
 
 def test_a_stopping_process_whose_redis_hangs_answers_all_of_them(tmp_path: Path, redis_server: RedisServer) -> None:
