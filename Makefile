@@ -2,8 +2,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# Where it is set, as in many containers, each of the hundreds of processes of a test run compiles every module anew.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check lint types imports guard bench growth pools faults faults-short compose-test lock clean help
+.PHONY: run test fuzz check lint types imports guard bench growth pools faults faults-short compose-test lock clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -14,7 +16,10 @@ run: $(VENV)/.run ## everything in one terminal; PORT, FLOWER_PORT, WORKERS and 
 test: $(VENV)/.dev ## every test, against a real server and real workers
 	$(BIN)/python -m pytest -n 7 --dist loadscope --no-loadscope-reorder
 
-check: lint types imports test guard faults-short ## what CI runs: lint, types, import rules, tests, a job's CPU time, a few faults
+fuzz: $(VENV)/.dev ## Schemathesis against our OpenAPI document, and odd messages against Celery
+	$(BIN)/python -m pytest -n 3 tests/fuzz
+
+check: lint types imports test fuzz guard faults-short ## what CI runs: all of it, a job's CPU time, a few faults
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -35,13 +35,18 @@ def service(tmp_path: Path) -> Iterator[Service]:
         yield service
 
 
-@pytest.fixture
-def browser(service: Service, tmp_path: Path) -> Iterator[Browser]:
-    """One that shows a page of ours: a stream may be opened from the same origin only."""
-    with Browser(str(find_browser()), tmp_path) as browser:
-        browser.go(f"{service.url}/docs")
-        browser.run(FOLLOW)
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(str(find_browser()), tmp_path_factory.mktemp("browser")) as browser:
         yield browser
+
+
+@pytest.fixture
+def browser(started: Browser, service: Service) -> Browser:
+    """One that shows a page of ours: a stream may be opened from the same origin only."""
+    started.go(f"{service.url}/health/live")
+    started.run(FOLLOW)
+    return started
 
 
 def seen(browser: Browser, name: str) -> dict[str, Any]:

@@ -320,5 +320,5 @@ def test_a_shared_key_of_the_wrong_type_is_never_a_500(site: Service, redis: Red
         redis.delete(key)
         with suppress(ResponseError):
             redis.rename(kept, key)
-    wrong = [(a.request.method, a.request.url, a.status_code) for a in answers if a.status_code not in {200, 202, 503}]
-    assert not wrong
+    sound = {200, 202, 503, 409}  # the last: it may have ended before it is to be cancelled
+    assert not [(a.request.method, a.request.url, a.status_code) for a in answers if a.status_code not in sound]

@@ -173,7 +173,7 @@ def test_an_event_on_which_the_handler_fails_is_a_dead_letter_in_the_end(
     producer: Producer, start: Start, told: Path, redis: Redis
 ) -> None:
     poison = str(uuid4())
-    start("--fails-on", f"{poison}:2", "--max-deliveries", "4", "--backoff", "0.05")
+    start("--fails-on", f"{poison}:2", "--max-deliveries", "4", "--backoff", "0.2")
     producer.jobs(10)
     told_of_poison = [(poison, 1), (poison, 2), (poison, 3)]
     producer.jobs(1, job_id=poison)

@@ -18,20 +18,27 @@ GRACE = 6.0
 """Longer than the 2 s that Celery's worker may take there to notice that it is to read no more."""
 
 
-@pytest.fixture
-def site(redis_server: RedisServer, tmp_path: Path) -> Iterator[Service]:
-    """A service whose only worker is one of gevent, on a database of its own."""
+@pytest.fixture(scope="module")
+def front_door(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service without a worker, on a database of its own."""
     url = redis_server.url.removesuffix("/0") + "/9"
     with Redis.from_url(url) as redis:
         redis.flushdb()
-    service = Service(tmp_path, redis_server, JOBS_LEASE=str(LEASE), JOBS_GRACE=str(GRACE), JOBS_REDIS_URL=url)
+    settings = {"JOBS_LEASE": str(LEASE), "JOBS_GRACE": str(GRACE), "JOBS_REDIS_URL": url}
+    service = Service(tmp_path_factory.mktemp("gevent"), redis_server, **settings)
     try:
         service.start_web()
-        service.start_worker("-P", "gevent")
-        eventually(lambda: service.get("/job-types").json(), within=20)
         yield service
     finally:
         service.stop()
+
+
+@pytest.fixture
+def site(front_door: Service) -> Service:
+    """A service whose only worker is one of gevent; the next test has it too, if this one does not end it."""
+    if not front_door.workers:
+        front_door.start_ready_worker("-P", "gevent")
+    return front_door
 
 
 def submit(site: Service, job_type: str, **body: object) -> str:
@@ -65,4 +72,5 @@ def test_a_worker_that_is_stopped_gives_its_job_back_and_ends(site: Service) -> 
     eventually(lambda: site.get(f"/jobs/{job_id}").json()["status"] == "InProgress")
     assert site.workers[0].stop(within=2 * GRACE) == 0
     assert site.get(f"/jobs/{job_id}").json()["status"] == "New"
-    assert "Error" not in site.workers[0].text
+    assert "Error" not in site.workers.pop().text
+    assert site.post(f"/jobs/{job_id}/cancel").status_code == 200

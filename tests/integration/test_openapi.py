@@ -1,9 +1,6 @@
-"""The OpenAPI document and the pages that show it; Schemathesis tries what it promises."""
+"""The OpenAPI document and the pages that show it. What it promises is tried in tests/fuzz."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -11,13 +8,10 @@ import jsonschema_rs
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from redis import Redis
-from support.processes import clean_environ
-from support.receiver import SECRET
 from support.service import Service
 
 from jobs.events import NAMES, type_of
 from jobs.keys import KEYS
-from launch.redis_server import RedisServer
 
 
 def test_the_document_is_openapi_3_1_and_names_the_announced_types(service: Service) -> None:
@@ -72,32 +66,3 @@ def test_swagger_ui_is_served_by_us(service: Service, path: str) -> None:
         assert f"docs-assets/{asset}" in page.text
         assert service.get(f"/docs-assets/{asset}").status_code == 200
     assert service.get("/docs-assets/../factory.py").status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("settings", "paths"),
-    [({}, "^/webhooks"), ({"JOBS_WEBHOOK_SECRET": SECRET}, "")],
-    ids=["webhooks off: their routes", "webhooks on: all routes"],
-)
-def test_schemathesis_finds_nothing(tmp_path: Path, settings: dict[str, str], paths: str) -> None:
-    with RedisServer(tmp_path / "redis") as server:
-        service = Service(tmp_path, server, JOBS_MAX_WAIT="0.2", **settings)
-        try:
-            service.start()
-            done = subprocess.run(
-                [
-                    *(sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json"),
-                    *("--max-examples", "25", "--seed", "1", "--workers", "1", "--no-color"),
-                    *("--exclude-checks", "positive_data_acceptance,unsupported_method"),
-                    *("--include-path-regex", paths or "^/"),
-                    *("--exclude-path-regex", "/events$"),  # streams that need not end: test_sse.py reads them
-                ],
-                env=clean_environ(),
-                cwd=tmp_path,
-                capture_output=True,
-                text=True,
-                timeout=150,
-            )
-            assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-        finally:
-            service.stop()

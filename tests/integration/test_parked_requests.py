@@ -26,7 +26,7 @@ from launch.redis_server import RedisServer
 pytestmark = WITH_ONE_SERVER
 
 LONG = A_MOMENT * 5
-SLOW_AND_WAITED_FOR = '{"type": "demo.random_delay", "parameters": {"seconds": 60}, "wait": 4}'
+OF_ANOTHER_DAY = '{"type": "demo.noop", "delay": 86400, "wait": 4}'
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +37,15 @@ def service(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory)
         yield running
 
 
-def of_its_own(directory: Path, server: RedisServer, **settings: str) -> Service:
-    """A service for one test that hangs its server or ends it: the job of a minute that it leaves is nobody else's."""
-    return Service(directory, server, JOBS_REDIS_URL=server.url.removesuffix("/0") + "/12", **settings)
+@contextmanager
+def of_its_own(directory: Path, service: Service, **settings: str) -> Iterator[Service]:
+    """A web process for one test that ends it or hangs its server. The worker is the one of ``service``."""
+    own = Service(directory, service.redis, **{**service.environ, **settings})
+    try:
+        own.start_web()
+        yield own
+    finally:
+        own.stop()
 
 
 @contextmanager
@@ -58,6 +64,11 @@ def post(body: str, *lines: str) -> bytes:
 
 def slow_job(service: Service, seconds: float = LONG) -> str:
     return str(service.submit("demo.random_delay", parameters={"seconds": seconds}).json()["id"])
+
+
+def job_of_another_day(service: Service) -> str:
+    """One that waits, and keeps no worker busy."""
+    return str(service.submit(delay=86_400).json()["id"])
 
 
 def submit_slow_job() -> str:
@@ -176,44 +187,42 @@ def test_clients_that_go_away_meanwhile_harm_nobody(service: Service) -> None:
     assert "Traceback" not in service.web.text
 
 
-def test_as_many_wait_as_may_and_the_next_is_answered_at_once(tmp_path: Path, redis_server: RedisServer) -> None:
-    with of_its_own(tmp_path, redis_server, JOBS_MAX_WAITERS="2") as service:
-        job_id = slow_job(service, 2)
-        with connected(service) as first, connected(service) as second:
+def test_as_many_wait_as_may_and_the_next_is_answered_at_once(tmp_path: Path, service: Service) -> None:
+    with of_its_own(tmp_path, service, JOBS_MAX_WAITERS="2") as own:
+        job_id = slow_job(own, 2)
+        with connected(own) as first, connected(own) as second:
             for connection in (first, second):
                 connection.sendall(get(f"/jobs/{job_id}?wait=10"))
             time.sleep(A_MOMENT * 2)
             began = time.monotonic()
-            assert service.get(f"/jobs/{job_id}", params={"wait": 10}).status_code == 202
+            assert own.get(f"/jobs/{job_id}", params={"wait": 10}).status_code == 202
             assert time.monotonic() - began < 1
             assert [read_answer(connection).status for connection in (first, second)] == [200, 200]
-        assert service.get(f"/jobs/{slow_job(service)}", params={"wait": 10}).status_code == 200
+        assert own.get(f"/jobs/{slow_job(own)}", params={"wait": 10}).status_code == 200
 
 
-def test_a_stopping_process_answers_them_now(tmp_path: Path, redis_server: RedisServer) -> None:
-    with of_its_own(tmp_path, redis_server) as service, connected(service) as connection:
-        assert service.web is not None
-        connection.sendall(get(f"/jobs/{slow_job(service, 30)}?wait=30"))
+def test_a_stopping_process_answers_them_now(tmp_path: Path, service: Service) -> None:
+    with of_its_own(tmp_path, service) as own, connected(own) as connection:
+        assert own.web is not None
+        connection.sendall(get(f"/jobs/{job_of_another_day(own)}?wait=30"))
         time.sleep(A_MOMENT * 2)
-        service.web.popen.terminate()
+        own.web.popen.terminate()
         answer = read_answer(connection)
         assert (answer.status, answer.headers["Connection"]) == (202, "close")
-        assert service.web.popen.wait(5) == 0
-        assert "Traceback" not in service.web.text
+        assert own.web.popen.wait(5) == 0
+        assert "Traceback" not in own.web.text
 
 
-def test_hundreds_whose_time_is_over_while_redis_hangs_are_answered_together(
-    tmp_path: Path, redis_server: RedisServer
-) -> None:
-    with of_its_own(tmp_path, redis_server) as service:
-        job_id = slow_job(service, 60)
-        connections = [socket.create_connection(("127.0.0.1", service.port), timeout=20) for _ in range(300)]
+def test_hundreds_whose_time_is_over_while_redis_hangs_are_answered_together(tmp_path: Path, service: Service) -> None:
+    with of_its_own(tmp_path, service) as own:
+        job_id = job_of_another_day(own)
+        connections = [socket.create_connection(("127.0.0.1", own.port), timeout=20) for _ in range(300)]
         began = time.monotonic()
         for connection in connections:
             connection.sendall(get(f"/jobs/{job_id}?wait=5"))
-        assert service.web is not None
-        service.web.wait_until_idle()
-        with hung(redis_server):
+        assert own.web is not None
+        own.web.wait_until_idle()
+        with hung(own.redis):
             statuses = {read_answer(connection).status for connection in connections}
             took = time.monotonic() - began
         for connection in connections:
@@ -235,60 +244,56 @@ def test_what_is_no_reply_of_ours_keeps_nobody_waiting(service: Service) -> None
 
 
 @pytest.mark.parametrize("submits", [True, False])
-def test_a_wait_is_hardly_longer_when_redis_hangs(tmp_path: Path, redis_server: RedisServer, submits: bool) -> None:
-    with of_its_own(tmp_path, redis_server) as service, connected(service) as connection:
-        job_id = slow_job(service, 60)
+def test_a_wait_is_hardly_longer_when_redis_hangs(tmp_path: Path, service: Service, submits: bool) -> None:
+    with of_its_own(tmp_path, service) as own, connected(own) as connection:
+        job_id = job_of_another_day(own)
         began = time.monotonic()
         connection.sendall(
-            post(SLOW_AND_WAITED_FOR, f"Content-Length: {len(SLOW_AND_WAITED_FOR)}")
-            if submits
-            else get(f"/jobs/{job_id}?wait=4")
+            post(OF_ANOTHER_DAY, f"Content-Length: {len(OF_ANOTHER_DAY)}") if submits else get(f"/jobs/{job_id}?wait=4")
         )
-        assert service.web is not None
-        service.web.wait_until_idle()
-        with hung(redis_server):
+        assert own.web is not None
+        own.web.wait_until_idle()
+        with hung(own.redis):
             assert read_answer(connection).status == 202
             assert 4 <= time.monotonic() - began < 4 + LOOK_WITHIN + 1
 
 
-def test_a_stopping_process_whose_redis_hangs_answers_all_of_them(tmp_path: Path, redis_server: RedisServer) -> None:
-    with of_its_own(tmp_path, redis_server) as service:
-        assert service.web is not None
-        job_id = slow_job(service, 60)
-        connections = [socket.create_connection(("127.0.0.1", service.port), timeout=20) for _ in range(300)]
+def test_a_stopping_process_whose_redis_hangs_answers_all_of_them(tmp_path: Path, service: Service) -> None:
+    with of_its_own(tmp_path, service) as own:
+        assert own.web is not None
+        job_id = job_of_another_day(own)
+        connections = [socket.create_connection(("127.0.0.1", own.port), timeout=20) for _ in range(300)]
         for connection in connections:
             connection.sendall(get(f"/jobs/{job_id}?wait=30"))
-        service.web.wait_until_idle()
-        with hung(redis_server):
-            service.web.popen.terminate()
+        own.web.wait_until_idle()
+        with hung(own.redis):
+            own.web.popen.terminate()
             statuses = {read_answer(connection).status for connection in connections}
-            code = service.web.popen.wait(10)
+            code = own.web.popen.wait(10)
         for connection in connections:
             connection.close()
     assert (statuses, code) == ({202}, 0)
 
 
 def test_an_answer_that_is_found_during_the_stop_says_that_the_connection_ends(
-    tmp_path: Path, redis_server: RedisServer
+    tmp_path: Path, service: Service
 ) -> None:
-    with of_its_own(tmp_path, redis_server) as service, connected(service) as connection:
-        assert service.web is not None
-        connection.sendall(get(f"/jobs/{slow_job(service, 60)}?wait=1"))
+    with of_its_own(tmp_path, service) as own, connected(own) as connection:
+        assert own.web is not None
+        connection.sendall(get(f"/jobs/{job_of_another_day(own)}?wait=1"))
         time.sleep(0.8)
-        with hung(redis_server):
+        with hung(own.redis):
             time.sleep(0.5)  # its time is over, and it looks at the job
-            service.web.popen.terminate()
+            own.web.popen.terminate()
             time.sleep(0.3)
         assert read_answer(connection).headers["Connection"] == "close"
 
 
-def test_the_first_waits_of_a_process_whose_redis_hangs_are_refused_together(
-    tmp_path: Path, redis_server: RedisServer
-) -> None:
+def test_the_first_waits_of_a_process_whose_redis_hangs_are_refused_together(tmp_path: Path, service: Service) -> None:
     body = submit_slow_job()
-    with of_its_own(tmp_path, redis_server) as service:
-        connections = [socket.create_connection(("127.0.0.1", service.port), timeout=20) for _ in range(40)]
-        with hung(redis_server):
+    with of_its_own(tmp_path, service) as own:
+        connections = [socket.create_connection(("127.0.0.1", own.port), timeout=20) for _ in range(40)]
+        with hung(own.redis):
             began = time.monotonic()
             for connection in connections:
                 connection.sendall(post(body, f"Content-Length: {len(body)}"))

@@ -34,10 +34,25 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer
         yield server
 
 
+@pytest.fixture(scope="module")
+def front_door(own_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service without a worker."""
+    service = Service(tmp_path_factory.mktemp("recovery"), own_server, JOBS_LEASE=str(LEASE))
+    try:
+        service.start_web()
+        yield service
+    finally:
+        service.stop()
+
+
 @pytest.fixture
-def site(own_server: RedisServer, tmp_path: Path) -> Iterator[Service]:
-    with Service(tmp_path, own_server, JOBS_LEASE=str(LEASE)) as running:
-        yield running
+def site(front_door: Service) -> Iterator[Service]:
+    """A service with one worker, whose workers are the test's own."""
+    try:
+        front_door.start_ready_worker()
+        yield front_door
+    finally:
+        front_door.stop_workers()
 
 
 @pytest.fixture

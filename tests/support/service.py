@@ -1,6 +1,7 @@
 """The service as its users meet it: a web process and a worker on a server of their own."""
 
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,12 @@ class Service:
         self.settings = Settings.from_environ(self.environ)
         self.web: Process | None = None
         self.workers: list[Process] = []
+        self._numbers = count()
         self.session = requests.Session()
 
-    def start(self, workers: int = 1) -> "Service":
+    def start(self) -> "Service":
         self.start_web()
-        for _ in range(workers):
-            self.start_worker()
-        eventually(lambda: all(" ready." in worker.text for worker in self.workers), within=30)
-        eventually(lambda: self.get("/job-types").json(), within=20)
+        self.start_ready_worker()
         return self
 
     def __enter__(self) -> "Service":
@@ -50,18 +49,30 @@ class Service:
         eventually(self._answers, within=20)
         return self.web
 
+    def start_ready_worker(self, *options: str) -> Process:
+        """One that takes jobs, and whose types the front door knows."""
+        worker = self.start_worker(*options)
+        eventually(lambda: " ready." in worker.text, within=30)
+        eventually(lambda: self.get("/job-types").json(), within=20)
+        return worker
+
     def start_worker(self, *options: str) -> Process:
-        name = f"w{len(self.workers)}@{self.port}"
-        log = self.directory / f"worker{len(self.workers)}.log"
+        number = next(self._numbers)
+        name = f"w{number}@{self.port}"
+        log = self.directory / f"worker{number}.log"
         options = ("-c", "4", "-l", "info", *options)
         self.workers.append(Process(log, "workers", "-n", name, *options, **self.environ))
         return self.workers[-1]
 
     def stop(self) -> None:
         self.session.close()
-        for process in [self.web, *self.workers]:
-            if process is not None:
-                process.kill()
+        if self.web is not None:
+            self.web.kill()
+        self.stop_workers()
+
+    def stop_workers(self) -> None:
+        while self.workers:
+            self.workers.pop().kill()
 
     def get(self, path: str, **kwargs: Any) -> requests.Response:
         return self.session.get(self.url + path, timeout=70, **kwargs)
