@@ -12,6 +12,7 @@ from jobs.collecting import collect_rarely
 from jobs.errors import SettingsError
 from jobs.settings import Settings
 from workers.announcer import Announcer
+from workers.fetch_ahead import FetchAhead
 from workers.heartbeat import Heartbeat
 from workers.job_type import JobType
 from workers.memory import MemoryLimit
@@ -39,7 +40,7 @@ def create_worker_app(settings: Settings) -> JobsCelery:
     arguments = {} if settings.broker_url is None else {"x-queue-type": "quorum"}
     app.conf.task_queues = [Queue(name, routing_key=name, queue_arguments=arguments) for name in queues]
     app.events.dispatcher_cls = "workers.task_events:Dispatcher"
-    app.steps["consumer"].add(TaskEvents)
+    app.steps["consumer"].update((TaskEvents, FetchAhead))
     announcer, reconciler, heartbeat = Announcer(app, types), Reconciler(app), Heartbeat(app)
     for start in (announcer.start, reconciler.start, heartbeat.start):
         signals.worker_ready.connect(start, weak=False)

@@ -153,15 +153,17 @@ def test_a_fetch_is_the_command_that_kombu_itself_would_send(celery: JobsCelery)
         channel._update_queue_cycle()
         channel.client.connection = channel.client.connection_pool.get_connection()
         recording = channel.client.connection = Recording(channel.client.connection)
-        for _ in range(2):
+        for room in (1, 3):
+            channel.qos.prefetch_count = room
             channel._brpop_start()
             before, channel._in_poll, channel._brpop_sent_at = channel._in_poll, None, None
             KombuChannel._brpop_start(channel)
             assert channel._in_poll is before is recording
             assert channel._brpop_sent_at
-            ours, theirs = recording.sent[-2:]
-            assert ours == theirs
-            assert b"BRPOP" in ours[0]
+            ours, theirs = (list(sent[0].split(b"\r\n")[2::2]) for sent in recording.sent[-2:])
+            command, timeout, count, *keys, end, word, most = ours
+            assert (b"BRPOP", *keys, timeout) == tuple(theirs)
+            assert (command, int(count), end, word, int(most)) == (b"BLMPOP", len(keys), b"RIGHT", b"COUNT", room)
             channel._queue_cycle.rotate("one")
         assert recording.sent[0] != recording.sent[-1]
         channel.client.connection, channel._in_poll = recording._connection, None
