@@ -96,15 +96,15 @@ class FetchAhead(bootsteps.StartStopStep):  # type: ignore[misc]
     def _give_back(self, consumer: Any) -> None:
         """The jobs for which there has been no process are the next to be fetched, by whoever has one."""
         waiting = consumer.controller.semaphore._waiting
-        requests = [request for _, (request,), _ in waiting if isinstance(request, JobRequest)]
-        if not requests:
+        if not waiting:
             return
-        consumer.task_consumer.channel.give_back([request.message for request in requests])
-        others = [each for each in waiting if each[1][0] not in requests]
+        requests = [request for _, (request,), _ in waiting]
+        consumer.task_consumer.channel.give_back([each.message for each in requests if isinstance(each, JobRequest)])
         waiting.clear()
-        waiting.extend(others)
         for request in requests:
             state.task_ready(request)
+            if not isinstance(request, JobRequest):  # a plain Celery task, of which kombu keeps a note
+                request.message.reject_log_error(log, consumer.connection_errors, requeue=True)
         log.info("%d jobs that were fetched ahead go back to the queue: no process is free for them", len(requests))
 
 

@@ -56,8 +56,8 @@ def main(arguments: list[str]) -> int:
 
 def _runs(rows: list[Row], options: argparse.Namespace, directory: Path) -> Iterator[tuple[Row, Pair]]:
     """One after the other, but those that only wait side by side."""
-    for light, some in groupby(rows, lambda row: row.light):
-        if not light:
+    for beside, some in groupby(rows, lambda row: row.beside):
+        if not beside:
             yield from ((row, _run(row, options, directory)) for row in some)
             continue
         group = list(some)

@@ -79,8 +79,8 @@ class Row:
     twin_breaks: str = "row"
     """The invariant that the twin must be seen to violate; ``row``: what this row asks for besides."""
     twin_in_short: bool = False
-    light: bool = False
-    """It waits more than it works: it may run beside other light ones."""
+    beside: str = ""
+    """Rows that follow one another and have the same name here run side by side: they wait more than they work."""
 
     def caught(self, twin: Outcome) -> list[Violation]:
         """The violations by which the twin is caught."""

@@ -1,5 +1,6 @@
 """A worker with quick jobs fetches some ahead, and gives them back when its processes have long ones."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,24 @@ def test_what_waits_behind_long_jobs_goes_back_in_its_order(site: Service, redis
     assert begun == sorted(begun)
     assert overtook < begun[3]
     assert "fetched ahead go back to the queue" in site.workers[0].text
+
+
+def test_a_plain_task_that_waits_behind_long_jobs_goes_back_too(site: Service, redis: Redis) -> None:
+    site.start_ready_worker("-c", "1")
+    busy(site, redis)
+    [long] = submit(site, [LONG])
+    app = create_celery(site.settings)
+    try:
+        for number in range(4):
+            app.send_task("sample.plain", (number, number))
+        site.finished(long, within=60)  # it ran, and they waited behind it
+        eventually(lambda: not redis.llen("default"), within=20)
+        eventually(lambda: not redis.hlen("unacked"), within=20)
+    finally:
+        app.close()
+    told = site.workers[0].text
+    assert len(re.findall(r"Task sample\.plain\[\S+\] succeeded", told)) == 4
+    assert len(re.findall(r"Task sample\.plain\[\S+\] received", told)) > 4
 
 
 def test_a_worker_that_is_stopped_leaves_them_to_others(site: Service, redis: Redis) -> None:

@@ -80,4 +80,5 @@ ROW = Row(
     twin_is="10 messages twice",
     twin=twin,
     twin_breaks="I4",
+    beside="load",
 )

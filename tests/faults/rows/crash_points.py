@@ -101,4 +101,5 @@ ROW = Row(
     twin_is="death after the fetch, no reconciler",
     twin=twin,
     twin_breaks="I1",
+    beside="crashes",
 )

@@ -132,4 +132,5 @@ ROW = Row(
     run,
     twin_is="no room kept",
     twin=twin,
+    beside="load",
 )

@@ -143,5 +143,5 @@ ROW = Row(
     run,
     twin_is="no time limit for answers",
     twin=twin,
-    light=True,
+    beside="outages",
 )

@@ -61,4 +61,5 @@ ROW = Row(
     twin=twin,
     twin_breaks="I1",
     twin_in_short=True,
+    beside="load",
 )

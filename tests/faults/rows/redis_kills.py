@@ -81,5 +81,5 @@ ROW = Row(
     twin=twin,
     twin_breaks="I1",
     twin_in_short=True,
-    light=True,
+    beside="outages",
 )

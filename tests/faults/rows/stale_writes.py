@@ -76,5 +76,5 @@ ROW = Row(
     twin=twin,
     twin_breaks="I5",
     twin_in_short=True,
-    light=True,
+    beside="outages",
 )

@@ -212,5 +212,5 @@ ROW = Row(
     twin_is="live mode",
     twin=twin,
     twin_breaks="I8",
-    light=True,
+    beside="outages",
 )

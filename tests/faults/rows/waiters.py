@@ -86,4 +86,5 @@ ROW = Row(
     run,
     twin_is="gaps unnoticed",
     twin=twin,
+    beside="load",
 )

@@ -64,4 +64,5 @@ ROW = Row(
     twin_is="no key",
     twin=twin,
     twin_breaks="I6",
+    beside="crashes",
 )
