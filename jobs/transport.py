@@ -262,8 +262,25 @@ class Channel(redis.Channel):
         """The same, for one that Celery has seen; it is still to be acknowledged or rejected."""
         self.set_aside(reason, self._came_from(message), dumps(message._raw).encode())
 
+    def stop_fetching(self) -> None:
+        """End the fetch that is under way; what it has taken goes back."""
+        connection, self._in_poll = self._in_poll, None
+        if not connection:
+            return
+        reply = connection.can_read() and self.client.parse_response(connection, "BLMPOP")
+        if reply:
+            self._create_client().rpush(reply[0], *reversed(reply[1]))
+        connection.disconnect()
+
+    def give_back_noted(self, message: Any) -> None:
+        """Put a message that is no job's back where it came from, as the next to be fetched."""
+        self.qos.restore_by_tag(message.delivery_tag)
+        virtual.QoS.ack(self.qos, message.delivery_tag)
+
     def give_back(self, messages: Sequence[Any]) -> None:
         """Put messages of jobs back where they came from, the first one as the next to be fetched."""
+        if not messages:
+            return
         by_key = defaultdict[str, list[str]](list)
         for message in reversed(messages):
             by_key[self._came_from(message)].append(dumps(message._raw))

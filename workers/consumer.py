@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from celery import signals
+from celery.exceptions import WorkerShutdown
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 
@@ -17,6 +18,17 @@ PAUSES = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]
     """What :mod:`jobs.envelope` lets through and is no task here. A job that has a record is not failed by it."""
+
+    fetch_ahead: Any = None
+    """The step that fetches jobs ahead, while it does."""
+
+    def start(self) -> None:
+        try:
+            super().start()
+        except WorkerShutdown:
+            if self.fetch_ahead is not None:  # now: the pool is closed next, and forgets those who wait for a process
+                self.fetch_ahead.give_up(self)
+            raise
 
     def on_close(self) -> None:
         """At the end, and when the connection is lost, Celery forgets the jobs that no process has accepted.

@@ -2,7 +2,7 @@
 
 Else it waits for a round trip to the broker and a turn of the event loop. What was fetched waits in the worker, out of
 sight of others and of jobs of a higher priority; so it is no more than the processes are about to take, and is given
-back when none of them has taken anything for a while.
+back when their jobs are quick no more.
 """
 
 import logging
@@ -30,8 +30,8 @@ MOST = 8
 class FetchAhead(bootsteps.StartStopStep):  # type: ignore[misc]
     """A step of the consumer, for the pool of processes and Redis as the broker.
 
-    Where somebody has chosen how many messages to fetch, or none ahead (``--prefetch-multiplier``,
-    ``--disable-prefetch``), that stays.
+    Where somebody has chosen to fetch more, or never ahead (``--prefetch-multiplier`` above 1, ``--disable-prefetch``),
+    that stays.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -44,44 +44,56 @@ class FetchAhead(bootsteps.StartStopStep):  # type: ignore[misc]
         self._hurried_until = 0.0
 
     def include_if(self, consumer: Any) -> bool:
+        controller = consumer.controller
         return bool(
             consumer.hub
-            and consumer.controller.semaphore
+            and controller.semaphore
             and consumer.prefetch_multiplier == 1
             and not consumer.app.conf.worker_disable_prefetch
+            # where a process is replaced, Celery lets one of those who wait into the pool, where nobody gets at it
+            and not controller.max_tasks_per_child
+            and not controller.max_memory_per_child
         )
 
     def start(self, consumer: Any) -> None:
         self._ahead, self._hurried_until = 0, 0.0
         self._begun, self._looked_at = _begun(), monotonic()
         if consumer.connection.transport.driver_type == "redis":
+            consumer.fetch_ahead = self
             self._look_again(consumer)
 
     def stop(self, consumer: Any) -> None:
+        consumer.fetch_ahead = None
         if self._timer is not None:
             self._timer.cancel()
-        if state.should_stop is not None:
-            with suppress(RedisError):  # else the channel gives them back, or a reconciler finds them
-                self._give_back(consumer)
+
+    def give_up(self, consumer: Any) -> None:
+        """The worker is to stop: nothing more is fetched, and what waits goes back."""
+        with suppress(RedisError):  # then a reconciler finds the jobs
+            consumer.task_consumer.channel.stop_fetching()
+            self._give_back(consumer)
 
     def _look_again(self, consumer: Any) -> None:
         pause = LOOK_EVERY if monotonic() < self._hurried_until else IDLE_LOOK_EVERY
         self._timer = consumer.timer.call_after(pause, self._look, (consumer,))
 
     def _look(self, consumer: Any) -> None:
-        now, begun = monotonic(), _begun()
-        processes = consumer.pool.num_processes
-        rate = (begun - self._begun) / (now - self._looked_at) / processes
-        self._begun, self._looked_at = begun, now
-        self._fetch(consumer, min(int(rate * AHEAD), MOST) * processes)
         try:
-            if not rate:
+            ahead = self._ahead_now(max(consumer.pool.num_processes, 1))
+            self._fetch(consumer, ahead)
+            if not ahead:
                 self._give_back(consumer)
         except ResponseError as error:  # a Redis that is full
             self._hurried_until = 0.0
             log.warning("what was fetched ahead cannot be given back: %s", error)
         finally:
             self._look_again(consumer)
+
+    def _ahead_now(self, processes: int) -> int:
+        now, begun = monotonic(), _begun()
+        rate = (begun - self._begun) / (now - self._looked_at) / processes
+        self._begun, self._looked_at = begun, now
+        return min(int(rate * AHEAD), MOST) * processes
 
     def _fetch(self, consumer: Any, ahead: int) -> None:
         if ahead > self._ahead:
@@ -94,18 +106,24 @@ class FetchAhead(bootsteps.StartStopStep):  # type: ignore[misc]
             self._hurried_until = monotonic() + consumer.task_consumer.channel.brpop_timeout + LOOK_EVERY
 
     def _give_back(self, consumer: Any) -> None:
-        """The jobs for which there has been no process are the next to be fetched, by whoever has one."""
-        waiting = consumer.controller.semaphore._waiting
-        if not waiting:
-            return
+        """What waits for a process is the next to be fetched, by whoever has one."""
+        channel, waiting = consumer.task_consumer.channel, consumer.controller.semaphore._waiting
         requests = [request for _, (request,), _ in waiting]
-        consumer.task_consumer.channel.give_back([each.message for each in requests if isinstance(each, JobRequest)])
-        waiting.clear()
-        for request in requests:
-            state.task_ready(request)
-            if not isinstance(request, JobRequest):  # a plain Celery task, of which kombu keeps a note
-                request.message.reject_log_error(log, consumer.connection_errors, requeue=True)
-        log.info("%d jobs that were fetched ahead go back to the queue: no process is free for them", len(requests))
+        jobs = [request for request in requests if isinstance(request, JobRequest)]
+        channel.give_back([request.message for request in jobs])
+        for request in jobs:
+            self._forget(waiting, request)
+        for request in reversed(requests):
+            if request not in jobs:  # a plain Celery task, of which kombu keeps a note
+                channel.give_back_noted(request.message)
+                self._forget(waiting, request)
+        if requests:
+            log.info("%d jobs that were fetched ahead go back to the queue: no process is free for them", len(requests))
+
+    @staticmethod
+    def _forget(waiting: Any, request: Any) -> None:
+        waiting.remove(next(each for each in waiting if each[1] == (request,)))
+        state.task_ready(request)
 
 
 def _begun() -> int:

@@ -87,6 +87,7 @@ def test_a_plain_task_that_waits_behind_long_jobs_goes_back_too(site: Service, r
     try:
         for number in range(4):
             app.send_task("sample.plain", (number, number))
+        behind = submit(site, [NOOP] * 5)
         site.finished(long, within=60)  # it ran, and they waited behind it
         eventually(lambda: not redis.llen("default"), within=20)
         eventually(lambda: not redis.hlen("unacked"), within=20)
@@ -95,6 +96,9 @@ def test_a_plain_task_that_waits_behind_long_jobs_goes_back_too(site: Service, r
     told = site.workers[0].text
     assert len(re.findall(r"Task sample\.plain\[\S+\] succeeded", told)) == 4
     assert len(re.findall(r"Task sample\.plain\[\S+\] received", told)) > 4
+    site.finished(behind[0])
+    told = site.workers[0].text
+    assert told.rindex("Task sample.plain") < told.index(f"Task demo.noop[{behind[0]}] succeeded")
 
 
 def test_a_worker_that_is_stopped_leaves_them_to_others(site: Service, redis: Redis) -> None:
@@ -108,3 +112,21 @@ def test_a_worker_that_is_stopped_leaves_them_to_others(site: Service, redis: Re
     jobs = eventually(lambda: int(redis.hget("jobs:counts", "finished") or 0) == 4000)
     assert jobs
     assert "enqueued" not in second.text  # no reconciler had to look for any
+
+
+def test_a_worker_that_is_stopped_keeps_none_while_it_ends_a_long_job(site: Service, redis: Redis) -> None:
+    first = site.start_ready_worker("-c", "1")
+    busy(site, redis)
+    long, *behind = submit(site, [{**LONG, "parameters": {"seconds": 6}}, *[NOOP] * 20])
+    eventually(lambda: site.get(f"/jobs/{long}").json()["status"] == "InProgress", within=60)
+    first.popen.terminate()
+    eventually(lambda: redis.llen("default") == len(behind))
+    assert site.get(f"/jobs/{long}").json()["status"] == "InProgress"
+    second = site.start_ready_worker("-c", "1")
+    documents = [site.finished(job_id) for job_id in behind]
+    assert [each["attempt"] for each in documents] == [1] * len(behind)
+    begun = [each["started_at"] for each in documents]
+    assert begun == sorted(begun)
+    assert first.popen.wait(20) == 0
+    assert site.get(f"/jobs/{long}").json()["attempt"] == 1
+    assert "enqueued" not in second.text

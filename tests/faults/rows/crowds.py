@@ -77,4 +77,5 @@ ROW = Row(
     run,
     twin_is="50 ms a request",
     twin=twin,
+    beside="load",
 )

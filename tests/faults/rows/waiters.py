@@ -86,5 +86,4 @@ ROW = Row(
     run,
     twin_is="gaps unnoticed",
     twin=twin,
-    beside="load",
 )
