@@ -29,8 +29,8 @@ _ROWS = (
     network.ROW,
     subscribers.ROW,
     waiters.ROW,
-    poison.ROW,
     full.ROW,
+    poison.ROW,
     backlog.ROW,
     crowds.ROW,
 )

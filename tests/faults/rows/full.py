@@ -132,5 +132,4 @@ ROW = Row(
     run,
     twin_is="no room kept",
     twin=twin,
-    beside="load",
 )
