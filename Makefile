@@ -19,7 +19,7 @@ test: $(VENV)/.dev ## every test, against a real server and real workers
 fuzz: $(VENV)/.dev ## Schemathesis against our OpenAPI document, and odd messages against Celery
 	$(BIN)/python -m pytest -n 3 tests/fuzz
 
-check: lint types imports test fuzz guard faults-short ## what CI runs: all of it, a job's CPU time, a few faults
+check: lint types imports test fuzz guard faults-short ## what CI runs
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -20,7 +20,7 @@ SERVERS = ["embedded", *(["debian"] if shutil.which("redis-server") else [])]
 WITH_DEBIAN = "[debian"
 """In the name of a test that has Debian's server."""
 LONGEST = (
-    *("test_recovery.py", "test_openapi.py", "test_dead_letters.py", "test_webhooks.py", "test_subscriptions.py"),
+    *("test_recovery.py", "test_fetch_ahead.py", "test_dead_letters.py", "test_webhooks.py", "test_subscriptions.py"),
     *("test_make_run.py", "test_prefork.py", "test_durable_subscribers.py", "test_back_pressure.py"),
     *("test_parked_requests.py", "test_browser_events.py", "test_gevent_pool.py", "test_silence.py"),
     *("test_many_streams.py", "test_rabbitmq.py", "test_server.py", "test_stopping.py"),
