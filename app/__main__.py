@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from jobs.collecting import no_collection
 from jobs.errors import SettingsError
 from jobs.settings import Settings
 
@@ -27,9 +28,10 @@ def main(environ: Mapping[str, str], arguments: Sequence[str] = ()) -> None:
     raise_file_limit()
 
     def load() -> "WSGIApplication":
-        from app.factory import create_app
+        with no_collection():
+            from app.factory import create_app
 
-        return create_app(settings)
+            return create_app(settings)
 
     Server(host, port, workers, load).run()
 

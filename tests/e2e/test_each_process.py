@@ -1,12 +1,11 @@
 """Each process started by itself: what it says, and what it refuses."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.commands import in_a_process
 from support.eventually import eventually
-from support.processes import ROOT, Process, clean_environ
+from support.processes import Process
 
 from launch.redis_server import RedisServer, free_port
 
@@ -24,15 +23,7 @@ WRONG: dict[str, tuple[list[str], dict[str, str], list[str]]] = {
 def test_what_is_wrong_is_said_without_a_traceback_and_exit_code_2(
     command: list[str], environ: dict[str, str], told: list[str]
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", *command],
-        env=clean_environ(**environ),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = in_a_process(*command, **environ)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert all(part in done.stderr for part in told)

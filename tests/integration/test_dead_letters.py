@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,9 +12,9 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 from redis.exceptions import ResponseError
+from support.commands import called, in_a_process
 from support.eventually import eventually
 from support.messages import BROKEN, NOT_TO_BE_RUN, as_bytes, message, of_job
-from support.processes import ROOT, clean_environ
 from support.service import Service
 
 from jobs.celery_app import create_celery
@@ -57,9 +56,7 @@ def completes_a_job(site: Service) -> bool:
 
 
 def command(site: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "workers.dead_letters", *arguments]
-    environ = clean_environ(**site.environ)
-    return subprocess.run(line, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    return called("workers.dead_letters", *arguments, **site.environ)
 
 
 @pytest.fixture(autouse=True)
@@ -191,7 +188,7 @@ def test_the_command_puts_a_message_back(site: Service, redis: Redis) -> None:
 def test_what_was_not_kept_whole_is_not_put_back(site: Service, redis: Redis) -> None:
     redis.lpush("default", b"\xff")
     [letter] = letters(redis)
-    refused = command(site, "requeue", letter.id)
+    refused = in_a_process("workers.dead_letters", "requeue", letter.id, **site.environ)
     assert refused.returncode == 2
     assert "not UTF-8" in refused.stderr
     assert redis.xlen(KEYS.dead) == 1

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,9 +12,9 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from support.commands import called, in_a_process
 from support.events import Producer, pending
 from support.eventually import eventually
-from support.processes import ROOT, clean_environ
 from support.service import Service
 
 from jobs.keys import KEYS
@@ -68,9 +67,7 @@ def told(producer: Producer, service: str = "svc", **terms: Any) -> Iterator[Tel
 
 
 def command(producer: Producer, *arguments: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "subscribers.groups", *arguments]
-    environ = clean_environ(JOBS_REDIS_URL=producer.settings.redis_url)
-    return subprocess.run(line, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    return called("subscribers.groups", *arguments, JOBS_REDIS_URL=producer.settings.redis_url)
 
 
 def listed(service: Service, producer: Producer) -> list[dict[str, Any]]:
@@ -152,7 +149,8 @@ def test_what_is_damaged_is_503_and_no_traceback(
 
 def test_the_command_lists(producer: Producer) -> None:
     with told(producer):
-        [line] = [line for line in command(producer, "list").stdout.splitlines() if producer.owner in line]
+        done = in_a_process("subscribers.groups", "list", JOBS_REDIS_URL=producer.settings.redis_url)
+        [line] = [line for line in done.stdout.splitlines() if producer.owner in line]
         assert "lag 0" in line
         documents = [json.loads(line) for line in command(producer, "list", "--json").stdout.splitlines()]
         [document] = [each for each in documents if each["owner"] == producer.owner]

@@ -2,12 +2,11 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 from redis import Redis
-from support.processes import ROOT, clean_environ
+from support.commands import called, in_a_process
 
 from jobs.callback import Callback
 from jobs.deliveries import CALLBACK, Deliveries, Delivery
@@ -45,9 +44,7 @@ def deliveries(store: JobStore) -> Deliveries:
 
 
 def command(server: RedisServer, *arguments: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "subscribers.undelivered", *arguments]
-    environ = clean_environ(JOBS_REDIS_URL=server.url)
-    return subprocess.run(line, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    return called("subscribers.undelivered", *arguments, JOBS_REDIS_URL=server.url)
 
 
 def take(deliveries: Deliveries) -> list[Delivery]:
@@ -96,7 +93,8 @@ def test_it_is_sent_after_all_with_all_its_attempts_and_the_same_id(
 
 def test_nobody_sends_it_twice(server: RedisServer, store: JobStore, deliveries: Deliveries) -> None:
     letter = given_up(store, deliveries)
-    done = command(server, "requeue", letter.id, letter.id, "1-1", "x")
+    ids = (letter.id, letter.id, "1-1", "x")
+    done = in_a_process("subscribers.undelivered", "requeue", *ids, JOBS_REDIS_URL=server.url)
     assert (done.returncode, done.stdout) == (2, f"{letter.id} put back\n")
     assert done.stderr.splitlines() == [
         f"undelivered: There is no dead letter {entry}." for entry in (letter.id, "1-1", "x")

@@ -41,13 +41,48 @@ def hooks(service: Service, redis_server: RedisServer, tmp_path_factory: pytest.
         running.stop()
 
 
+class Delivering:
+    """The processes that deliver: one that tests share, or those that a test has for itself."""
+
+    def __init__(self, hooks: Service) -> None:
+        self._hooks = hooks
+        self._shared: Process | None = None
+
+    def start(self, module: str = QUICK, **environ: str) -> Process:
+        log = self._hooks.directory / f"delivering-{uuid4().hex[:8]}.log"
+        return Process(log, module, **{**self._hooks.environ, **environ})
+
+    def share(self) -> Process:
+        self._shared = self._shared or self.start()
+        return self._shared
+
+    def stop_sharing(self) -> None:
+        if self._shared is not None:
+            self._shared.kill()
+        self._shared = None
+
+
+@pytest.fixture(scope="module")
+def delivering(hooks: Service) -> Iterator[Delivering]:
+    processes = Delivering(hooks)
+    yield processes
+    processes.stop_sharing()
+
+
 @pytest.fixture
-def start(hooks: Service) -> Iterator[Started]:
+def shared(delivering: Delivering) -> Process:
+    """A process with the usual settings, that goes on when the test has ended."""
+    return delivering.share()
+
+
+@pytest.fixture
+def start(delivering: Delivering) -> Iterator[Started]:
+    """Start one that no other test has, and that is alone but for others that the test starts."""
+    delivering.stop_sharing()
     started: list[Process] = []
 
     def start(module: str = QUICK, **environ: str) -> Process:
-        log = hooks.directory / f"delivering-{uuid4().hex[:8]}.log"
-        started.append(Process(log, module, **{**hooks.environ, **environ}))
+        started.append(delivering.start(module, **environ))
         return started[-1]
 
     yield start
@@ -95,8 +130,8 @@ def test_with_two_secrets_a_receiver_may_have_either(hooks: Service, start: Star
         Webhook(b"another key of twenty-four").verify(received.body, received.headers)
 
 
-def test_the_events_that_were_asked_for_are_told(hooks: Service, start: Started, receiver: Receiver) -> None:
-    start()
+@pytest.mark.usefixtures("shared")
+def test_the_events_that_were_asked_for_are_told(hooks: Service, receiver: Receiver) -> None:
     job_id = submit(hooks, receiver.url, "demo.random_delay", events=OF_JOBS, parameters={"seconds": 0.6})
     failing = submit(hooks, receiver.url, "demo.fail", events=["failed"])
     names = eventually(
@@ -107,8 +142,8 @@ def test_the_events_that_were_asked_for_are_told(hooks: Service, start: Started,
     assert failed.verified().data["error"]["type"] == "demo-failure"
 
 
-def test_what_was_tampered_with_is_refused_by_the_receiver(hooks: Service, start: Started, receiver: Receiver) -> None:
-    start()
+@pytest.mark.usefixtures("shared")
+def test_what_was_tampered_with_is_refused_by_the_receiver(hooks: Service, receiver: Receiver) -> None:
     job_id = submit(hooks, receiver.url)
     [received] = eventually(lambda: receiver.of(job_id), within=10)
     verifier = Webhook(SECRET)
@@ -126,11 +161,11 @@ def test_what_was_tampered_with_is_refused_by_the_receiver(hooks: Service, start
         Webhook(b"another key of twenty-four").verify(received.body, received.headers)
 
 
+@pytest.mark.usefixtures("shared")
 def test_a_receiver_that_failed_is_told_again_with_the_same_id_and_a_new_signature(
-    hooks: Service, start: Started, receiver: Receiver
+    hooks: Service, receiver: Receiver
 ) -> None:
     receiver.answer(Says(500), Says(302, (("Location", receiver.url + "/other"),)), Says(200))
-    start()
     job_id = submit(hooks, receiver.url)
     eventually(lambda: len(receiver.of(job_id)) == 3, within=10)
     time.sleep(0.5)
@@ -141,11 +176,9 @@ def test_a_receiver_that_failed_is_told_again_with_the_same_id_and_a_new_signatu
     assert all(each.verified().name == "completed" for each in attempts)
 
 
-def test_what_never_arrives_is_set_aside_with_the_reason(
-    hooks: Service, start: Started, receiver: Receiver, redis: Any
-) -> None:
+@pytest.mark.usefixtures("shared")
+def test_what_never_arrives_is_set_aside_with_the_reason(hooks: Service, receiver: Receiver, redis: Any) -> None:
     receiver.answer(Says(500))
-    start()
     job_id = submit(hooks, receiver.url)
 
     def letters() -> list[dict[str, str]]:
@@ -157,9 +190,9 @@ def test_what_never_arrives_is_set_aside_with_the_reason(
     assert len(receiver.of(job_id)) == 4
 
 
+@pytest.mark.usefixtures("shared")
 @pytest.mark.parametrize("form", ["seconds", "time"])
-def test_retry_after_is_honoured(hooks: Service, start: Started, receiver: Receiver, form: str) -> None:
-    start()
+def test_retry_after_is_honoured(hooks: Service, receiver: Receiver, form: str) -> None:
     at = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 4))
     receiver.answer(Says(503, (("Retry-After", "2" if form == "seconds" else at),)), Says(200))
     job_id = submit(hooks, receiver.url)
@@ -168,11 +201,10 @@ def test_retry_after_is_honoured(hooks: Service, start: Started, receiver: Recei
     assert 1.9 <= second.at - first.at < 6
 
 
-def test_410_ends_a_callback(hooks: Service, start: Started, receiver: Receiver) -> None:
+def test_410_ends_a_callback(hooks: Service, shared: Process, receiver: Receiver) -> None:
     receiver.answer(Says(410))
-    process = start()
     job_id = submit(hooks, receiver.url, events=["created", "cancelled"], delay=60)
-    eventually(lambda: "answered 410" in process.text, within=10)
+    eventually(lambda: "answered 410" in shared.text, within=10)
     hooks.post(f"/jobs/{job_id}/cancel")
     time.sleep(0.5)
     assert [each.verified().name for each in receiver.of(job_id)] == ["created"]
@@ -277,9 +309,9 @@ def test_the_container_s_healthcheck_tells_a_living_service_from_a_dead_one(
         )
 
     process = start("subscribers.webhooks")
-    eventually(is_healthy, within=10)
+    eventually(is_healthy, within=10, every=0.3)
     process.kill()
-    eventually(lambda: not is_healthy(), within=15)
+    eventually(lambda: not is_healthy(), within=15, every=1.0)
     assert is_healthy(JOBS_WEBHOOK_SECRET="")
 
 
@@ -295,10 +327,8 @@ def test_without_a_secret_the_service_says_so_and_waits(service: Service, tmp_pa
 # --- standing webhooks
 
 
-def test_a_standing_webhook_is_told_of_its_owner_s_jobs_until_it_is_removed(
-    hooks: Service, start: Started, receiver: Receiver
-) -> None:
-    start()
+@pytest.mark.usefixtures("shared")
+def test_a_standing_webhook_is_told_of_its_owner_s_jobs_until_it_is_removed(hooks: Service, receiver: Receiver) -> None:
     owner = f"hooks-{uuid4().hex[:8]}"
     added = hooks.post("/webhooks", {"url": receiver.url, "owner": owner, "events": ["completed", "created"]})
     assert added.status_code == 201
@@ -323,8 +353,8 @@ def test_a_standing_webhook_is_told_of_its_owner_s_jobs_until_it_is_removed(
     assert receiver.of(later) == []
 
 
-def test_a_standing_webhook_is_told_of_the_end_of_a_batch(hooks: Service, start: Started, receiver: Receiver) -> None:
-    start()
+@pytest.mark.usefixtures("shared")
+def test_a_standing_webhook_is_told_of_the_end_of_a_batch(hooks: Service, receiver: Receiver) -> None:
     owner = f"hooks-{uuid4().hex[:8]}"
     added = hooks.post("/webhooks", {"url": receiver.url, "owner": owner, "events": ["batch.completed"]}).json()
     try:
@@ -336,9 +366,9 @@ def test_a_standing_webhook_is_told_of_the_end_of_a_batch(hooks: Service, start:
         hooks.delete(f"/webhooks/{added['id']}")
 
 
-def test_410_disables_a_standing_webhook(hooks: Service, start: Started, receiver: Receiver) -> None:
+@pytest.mark.usefixtures("shared")
+def test_410_disables_a_standing_webhook(hooks: Service, receiver: Receiver) -> None:
     receiver.answer(Says(410))
-    start()
     owner = f"hooks-{uuid4().hex[:8]}"
     webhook = hooks.post("/webhooks", {"url": receiver.url, "owner": owner}).json()
     hooks.submit(owner=owner, wait=5)
