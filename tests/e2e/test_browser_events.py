@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from redis import Redis
@@ -15,7 +15,6 @@ from support.service import Service
 from jobs.keys import KEYS
 from launch.redis_server import RedisServer
 
-OWNER = "browser"
 FOLLOW = """
 follow = (name, url) => {
   const seen = {ids: [], texts: [], opened: 0, stream: new EventSource(url)};
@@ -29,10 +28,16 @@ follow = (name, url) => {
 pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium is installed")
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    with RedisServer(tmp_path / "redis") as server, Service(tmp_path, server) as service:
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    directory = tmp_path_factory.mktemp("followed")
+    with RedisServer(directory / "redis") as server, Service(directory, server) as service:
         yield service
+
+
+@pytest.fixture
+def owner() -> str:
+    return f"browser-{uuid4().hex[:8]}"
 
 
 @pytest.fixture(scope="module")
@@ -56,51 +61,53 @@ def seen(browser: Browser, name: str) -> dict[str, Any]:
     return told
 
 
-def in_stream(redis: Redis, job_id: str = "") -> dict[str, str]:
-    """The events of the owner, or of one job, by entry id."""
-    entries = redis.xrange(KEYS.stream_of(OWNER))
+def in_stream(redis: Redis, owner: str, job_id: str = "") -> dict[str, str]:
+    """The events of the owner, or of one job of theirs, by entry id."""
+    entries = redis.xrange(KEYS.stream_of(owner))
     return {entry_id: fields["event"] for entry_id, fields in entries if job_id in fields["event"]}
 
 
-def test_event_source_misses_nothing_when_the_web_process_is_killed(service: Service, browser: Browser) -> None:
-    browser.run(f"follow('many', '/events?owner={OWNER}')")
+def test_event_source_misses_nothing_when_the_web_process_is_killed(
+    service: Service, browser: Browser, owner: str
+) -> None:
+    browser.run(f"follow('many', '/events?owner={owner}')")
     steps = {"steps": 80, "every": 0.1}
-    followed = str(service.submit("sample.steps", owner=OWNER, parameters=steps).json()["id"])
+    followed = str(service.submit("sample.steps", owner=owner, parameters=steps).json()["id"])
     browser.run(f"follow('one', '/jobs/{followed}/events')")
     with store_of(service.settings) as store, Redis.from_url(service.redis.url, decode_responses=True) as redis:
         for kill in range(2):
-            before = len(in_stream(redis))
-            eventually(lambda before=before: len(in_stream(redis)) > before + 1, within=20)
+            before = len(in_stream(redis, owner))
+            eventually(lambda before=before: len(in_stream(redis, owner)) > before + 1, within=20)
             assert service.web is not None
             service.web.kill()
             for _ in range(5):
-                created(store, OWNER)  # while nobody could be told
+                created(store, owner)  # while nobody could be told
             service.start_web()
             for name in ("many", "one"):
                 eventually(lambda name=name, kill=kill: seen(browser, name)["opened"] >= kill + 2, within=10)
         service.finished(followed)
-        last = created(store, OWNER)
+        last = created(store, owner)
         eventually(lambda: last in "".join(seen(browser, "many")["texts"]), within=10)
-        many, one = in_stream(redis), in_stream(redis, followed)
+        many, one = in_stream(redis, owner), in_stream(redis, owner, followed)
         eventually(lambda: seen(browser, "one")["state"] == 2, within=10)  # it was told that there will be no more
     assert (seen(browser, "many")["ids"], seen(browser, "many")["texts"]) == (list(many), list(many.values()))
     assert (seen(browser, "one")["ids"], seen(browser, "one")["texts"]) == (list(one), list(one.values()))
     assert [json.loads(text)["sequence"] for text in one.values()] == list(range(1, len(one) + 1))
 
 
-def test_one_that_had_no_event_yet_misses_nothing_either(service: Service, browser: Browser) -> None:
-    browser.run(f"follow('many', '/events?owner={OWNER}')")
+def test_one_that_had_no_event_yet_misses_nothing_either(service: Service, browser: Browser, owner: str) -> None:
+    browser.run(f"follow('many', '/events?owner={owner}')")
     assert service.web is not None
     service.web.kill()
     with store_of(service.settings) as store:
-        missed = created(store, OWNER)
+        missed = created(store, owner)
     service.start_web()
     eventually(lambda: seen(browser, "many")["texts"], within=10)
     assert [json.loads(text)["id"] for text in seen(browser, "many")["texts"]] == [f"{missed}:1"]
 
 
-def test_one_goes_on_when_redis_was_away(service: Service, browser: Browser) -> None:
-    browser.run(f"follow('many', '/events?owner={OWNER}')")
+def test_one_goes_on_when_redis_was_away(service: Service, browser: Browser, owner: str) -> None:
+    browser.run(f"follow('many', '/events?owner={owner}')")
     assert service.web is not None
     service.redis.kill()
     service.web.kill()
@@ -108,6 +115,6 @@ def test_one_goes_on_when_redis_was_away(service: Service, browser: Browser) -> 
     eventually(lambda: seen(browser, "many")["opened"] >= 2, within=10)  # and each time the stream ends
     service.redis.start()
     with store_of(service.settings) as store:
-        job_id = created(store, OWNER)
+        job_id = created(store, owner)
     eventually(lambda: seen(browser, "many")["texts"], within=15)
     assert [json.loads(text)["id"] for text in seen(browser, "many")["texts"]] == [f"{job_id}:1"]

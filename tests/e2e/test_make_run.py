@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 import requests
+from redis import Redis
 from support.eventually import eventually
 from support.processes import ROOT, clean_environ
 
-from launch.redis_server import free_port
+from jobs.keys import KEYS
+from launch.redis_server import RedisServer, free_port
 
 
 class Running:
@@ -183,15 +185,14 @@ def test_what_cannot_start_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
             assert "secret" not in done.stderr
 
 
-def test_a_server_that_is_given_is_used_and_none_is_started(running: Running, tmp_path: Path) -> None:
-    running.ready()
-    redis_url = next(t.split()[-1] for t in running.text.splitlines() if t.startswith("Redis "))
-    other = Running(tmp_path / "other", JOBS_REDIS_URL=redis_url) if (tmp_path / "other").mkdir() is None else None
-    assert other is not None
-    try:
-        other.ready()
-        assert not (tmp_path / "other" / "data" / "redis").exists()
-        assert other.post({"type": "demo.noop", "wait": 9}).status_code == 200
-    finally:
-        assert other.end() == 0
-    assert _answers(f"{running.url}/health/ready")
+def test_a_server_that_is_given_is_used_and_none_is_started(tmp_path: Path) -> None:
+    with RedisServer(tmp_path / "given") as given, Redis.from_url(given.url) as redis:
+        running = Running(tmp_path, JOBS_REDIS_URL=given.url)
+        try:
+            running.ready()
+            assert not (tmp_path / "data" / "redis").exists()
+            job = running.post({"type": "demo.noop", "wait": 9})
+            assert job.status_code == 200
+        finally:
+            assert running.end() == 0
+        assert redis.exists(KEYS.record(job.json()["id"]))

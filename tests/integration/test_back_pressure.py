@@ -18,16 +18,24 @@ from launch.redis_server import RedisServer
 MOST = 5
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path / "redis") as running:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def front_door(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    settings = {"JOBS_MAX_QUEUE": str(MOST), "JOBS_LEASE": "2"}
+    with Service(tmp_path_factory.mktemp("full"), server, **settings).without_workers() as running:
         yield running
 
 
 @pytest.fixture
-def site(server: RedisServer, tmp_path: Path) -> Iterator[Service]:
-    with Service(tmp_path, server, JOBS_MAX_QUEUE=str(MOST), JOBS_LEASE="2") as running:
-        yield running
+def site(front_door: Service) -> Service:
+    """A service with one worker, which the test may stop."""
+    front_door.have_one_worker()
+    return front_door
 
 
 @pytest.fixture
@@ -63,22 +71,16 @@ def test_a_redis_that_is_nearly_full_takes_no_job_and_finishes_those_that_run(si
     eventually(lambda: site.submit("demo.noop", wait=5).status_code == 200)
 
 
-def test_a_job_of_priority_9_overtakes_a_thousand_that_wait(tmp_path: Path, server: RedisServer, redis: Redis) -> None:
-    site = Service(tmp_path, server, JOBS_LEASE="2")
-    try:
-        site.start()
-        site.workers[0].stop()
-        with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda _: site.submit("demo.noop").status_code, range(1000)))
-        assert set(answers) == {202}
-        urgent = site.submit("demo.noop", priority=9).json()["id"]
+def test_a_job_of_priority_9_overtakes_a_thousand_that_wait(tmp_path: Path, site: Service, redis: Redis) -> None:
+    site.workers[0].stop()
+    with Service(tmp_path, site.redis).without_workers() as roomy:
+        assert roomy.submit_batch([{"type": "demo.noop"}] * 1000).status_code == 202
+        urgent = roomy.submit("demo.noop", priority=9).json()["id"]
         assert (redis.llen(queue_key("default", 5)), redis.llen(queue_key("default", 9))) == (1000, 1)
         site.start_worker()
         site.finished(urgent, within=20)
         assert redis.llen(queue_key("default", 5)) > 500
         eventually(lambda: redis.llen("default") == 0, within=30)
-    finally:
-        site.stop()
 
 
 def test_a_hundred_equal_submits_at_once_make_one_job(site: Service) -> None:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,31 +11,36 @@ from support.servers import WITH_ONE_SERVER
 from support.service import Service
 
 from jobs.celery_app import create_celery
+from jobs.keys import KEYS
 from launch.redis_server import RedisServer
 
 pytestmark = WITH_ONE_SERVER
 
 NOOP = {"type": "demo.noop"}
+MOST_PROCESSES = 2
 LONG = {"type": "demo.random_delay", "parameters": {"seconds": 0.5}}
 
 
+@pytest.fixture(scope="module")
+def front_door(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """On a database of this file's own."""
+    url = redis_server.url.removesuffix("/0") + "/13"
+    with Service(tmp_path_factory.mktemp("ahead"), redis_server, JOBS_REDIS_URL=url).without_workers() as service:
+        yield service
+
+
 @pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    """A database of this file's own."""
-    with Redis.from_url(redis_server.url.removesuffix("/0") + "/13", decode_responses=True) as client:
+def redis(front_door: Service) -> Iterator[Redis]:
+    with Redis.from_url(front_door.settings.redis_url, decode_responses=True) as client:
         client.flushdb()
         yield client
 
 
 @pytest.fixture
-def site(redis: Redis, redis_server: RedisServer, tmp_path: Path) -> Iterator[Service]:
-    """A service without a worker."""
-    service = Service(tmp_path, redis_server, JOBS_REDIS_URL=redis_server.url.removesuffix("/0") + "/13")
-    try:
-        service.start_web()
-        yield service
-    finally:
-        service.stop()
+def site(front_door: Service, redis: Redis) -> Iterator[Service]:
+    """A service without a worker, and nothing in the queue."""
+    yield front_door
+    front_door.stop_workers()
 
 
 def submit(site: Service, jobs: list[Any]) -> list[str]:
@@ -46,23 +50,23 @@ def submit(site: Service, jobs: list[Any]) -> list[str]:
     return ids
 
 
-def busy(site: Service, redis: Redis) -> None:
-    """Some hundred jobs are done, and others wait."""
-    for _ in range(4):
-        submit(site, [NOOP] * 1000)
-    eventually(lambda: redis.llen("default") < 3500, within=20)
-    assert redis.llen("default") > 500
+def busy(site: Service, redis: Redis) -> int:
+    """Jobs are done, others wait, and the worker has fetched some ahead. How many jobs there were."""
+    submitted = 0
+
+    def fetches_ahead() -> bool:
+        nonlocal submitted
+        if redis.llen("default") < 400:
+            submitted += len(submit(site, [NOOP] * 400))
+        return int(redis.zcard(KEYS.fetched)) > MOST_PROCESSES
+
+    eventually(fetches_ahead, within=20)
+    return submitted
 
 
 def test_a_worker_with_quick_jobs_holds_more_than_its_processes_run(site: Service, redis: Redis) -> None:
-    site.start_ready_worker("-c", "2")
-    app = create_celery(site.settings)
-    try:
-        busy(site, redis)
-        worker = eventually(lambda: app.control.inspect(timeout=1).reserved())
-        eventually(lambda: max(map(len, (app.control.inspect(timeout=1).reserved() or worker).values())) > 2, within=20)
-    finally:
-        app.close()
+    site.start_ready_worker("-c", str(MOST_PROCESSES))
+    assert busy(site, redis)
 
 
 def test_what_waits_behind_long_jobs_goes_back_in_its_order(site: Service, redis: Redis) -> None:
@@ -103,13 +107,13 @@ def test_a_plain_task_that_waits_behind_long_jobs_goes_back_too(site: Service, r
 
 def test_a_worker_that_is_stopped_leaves_them_to_others(site: Service, redis: Redis) -> None:
     first = site.start_ready_worker("-c", "1")
-    busy(site, redis)
+    submitted = busy(site, redis)
     assert first.stop() == 0
     left = redis.llen("default")
     assert left > 0
     second = site.start_ready_worker("-c", "1")
     eventually(lambda: not redis.llen("default"), within=30)
-    jobs = eventually(lambda: int(redis.hget("jobs:counts", "finished") or 0) == 4000)
+    jobs = eventually(lambda: int(redis.hget("jobs:counts", "finished") or 0) == submitted)
     assert jobs
     assert "enqueued" not in second.text  # no reconciler had to look for any
 

@@ -7,7 +7,6 @@ of its file is cut off.
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -50,23 +49,35 @@ class Forgetful:
         assert cut(self._server, self._marked) > 0
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path / "redis") as running:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with Service(tmp_path_factory.mktemp("forgotten"), server) as running:
         yield running
 
 
 @pytest.fixture
-def service(server: RedisServer, tmp_path: Path) -> Iterator[Service]:
-    with Service(tmp_path, server) as running:
-        running.submit(wait=5)
-        yield running
+def service(running: Service) -> Service:
+    """One that is well, whatever the test before did to its Redis."""
+    eventually(lambda: running.submit(wait=5).status_code == 200, within=BACK_WITHIN)
+    return running
 
 
 def finals_of(server: RedisServer, job_id: str) -> int:
     with Redis.from_url(server.url, decode_responses=True) as redis:
         events = [fields["event"] for _, fields in redis.xrange(KEYS.stream)]
     return sum(f'"{job_id}:' in event and '"type":"job.completed"' in event for event in events)
+
+
+def text_of(service: Service) -> str:
+    """What its front door has said so far."""
+    assert service.web is not None
+    return service.web.text
 
 
 def completed(service: Service, job_id: str) -> dict[str, Any]:
@@ -93,8 +104,7 @@ def test_jobs_and_batches_that_were_accepted_last_are_done(server: RedisServer, 
     assert service.submit(headers=key, tags={"a": "b"}).json()["id"] == with_key
     assert eventually(lambda: service.get(f"/batches/{batch['id']}").json()["counts"]["Completed"] == 3)
     assert [finals_of(server, job_id) for job_id in (*jobs, with_key)] == [1] * 21
-    assert service.web is not None
-    assert "Redis came back without 22 jobs or batches accepted last: submitted again" in service.web.text
+    assert "Redis came back without 22 jobs or batches accepted last: submitted again" in text_of(service)
 
 
 def test_a_request_that_waits_for_one_is_answered(server: RedisServer, service: Service) -> None:
@@ -119,12 +129,12 @@ def test_one_that_was_deleted_meanwhile_stays_away(server: RedisServer, service:
 
 
 def test_a_connection_that_breaks_brings_nothing_back(server: RedisServer, service: Service) -> None:
-    assert service.web is not None
     job_id = service.submit(wait=5).json()["id"]
     with Redis.from_url(server.url, decode_responses=True) as redis:
         redis.delete(KEYS.record(job_id))  # as if somebody else had removed it
+        before = len(text_of(service))
         redis.client_kill_filter(_type="pubsub")
-        eventually(lambda: "subscribing again" in service.web.text)
+        eventually(lambda: "subscribing again" in text_of(service)[before:])
         assert service.submit(wait=5).status_code == 200
         eventually(lambda: redis.pubsub_channels("jobs.reply.*"))
     assert service.get(f"/jobs/{job_id}").status_code == 404
@@ -133,15 +143,15 @@ def test_a_connection_that_breaks_brings_nothing_back(server: RedisServer, servi
 def test_redis_that_is_full_when_it_comes_back_takes_them_once_it_has_room(
     server: RedisServer, service: Service
 ) -> None:
-    assert service.web is not None
     forgetful = Forgetful(server)
     with Redis.from_url(server.url) as redis:
         redis.set("ballast", "x" * 20_000_000)
     forgetful.mark()
-    job_id = service.submit(delay=1).json()["id"]
+    job_id, before = service.submit(delay=1).json()["id"], len(text_of(service))
     forgetful.lose()
     tight = RedisServer(server.data_dir, port=server.port, options={"maxmemory": "10mb"})
     with tight, Redis.from_url(tight.url) as redis:
-        eventually(lambda: "is to be submitted again" in service.web.text, within=BACK_WITHIN)
+        eventually(lambda: "is to be submitted again" in text_of(service)[before:], within=BACK_WITHIN)
         redis.config_set("maxmemory", 0)
         completed(service, job_id)
+    server.start()

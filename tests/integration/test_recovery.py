@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -38,18 +39,23 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer
 def front_door(own_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service without a worker."""
     service = Service(tmp_path_factory.mktemp("recovery"), own_server, JOBS_LEASE=str(LEASE))
-    try:
-        service.start_web()
+    with service.without_workers():
         yield service
-    finally:
-        service.stop()
 
 
 @pytest.fixture
-def site(front_door: Service) -> Iterator[Service]:
-    """A service with one worker, whose workers are the test's own."""
+def site(front_door: Service) -> Service:
+    """A service with one worker, which the test may kill."""
+    front_door.have_one_worker()
+    return front_door
+
+
+@contextmanager
+def site_with(front_door: Service, **settings: str) -> Iterator[Service]:
+    """A service whose one worker has such settings."""
+    front_door.stop_workers()
     try:
-        front_door.start_ready_worker()
+        front_door.start_ready_worker(**settings)
         yield front_door
     finally:
         front_door.stop_workers()
@@ -133,10 +139,11 @@ def test_a_job_whose_message_is_gone_gets_another(site: Service, redis: Redis) -
 
 
 def test_a_long_queue_is_not_taken_for_lost_messages(site: Service, redis: Redis) -> None:
+    before = len(site.workers[0].text)
     ids = [submit(site, "demo.random_delay", parameters={"seconds": 0.05}) for _ in range(400)]
     for job_id in ids:
         assert site.finished(job_id, within=60)["attempt"] == 1
-    assert "enqueued" not in site.workers[-1].text
+    assert "enqueued" not in site.workers[0].text[before:]
 
 
 def test_a_stopped_worker_writes_nothing_after_its_lease(site: Service, redis: Redis) -> None:
@@ -234,21 +241,15 @@ def test_a_cancelled_job_never_starts_after_a_restart(site: Service) -> None:
     assert (document["status"], document["attempt"]) == ("Cancelled", 0)
 
 
-def test_memory_and_time_are_limited(own_server: RedisServer, tmp_path: Path) -> None:
-    site = Service(tmp_path, own_server, JOBS_LEASE=str(LEASE), JOBS_MAX_MEMORY=str(400 * 1024 * 1024))
-    try:
-        site.start()
+def test_memory_and_time_are_limited(front_door: Service) -> None:
+    with site_with(front_door, JOBS_MAX_MEMORY=str(400 * 1024 * 1024)) as site:
         hungry, hanging = submit(site, "demo.memory"), submit(site, "demo.hang")
         assert site.finished(hungry, within=20)["error"]["type"] == "memory-limit"
         assert site.finished(hanging, within=20)["error"]["type"] == "time-limit"
-    finally:
-        site.stop()
 
 
-def test_a_stopped_worker_gives_its_job_back_after_the_grace(own_server: RedisServer, tmp_path: Path) -> None:
-    site = Service(tmp_path, own_server, JOBS_LEASE=str(LEASE), JOBS_GRACE="1")
-    try:
-        site.start()
+def test_a_stopped_worker_gives_its_job_back_after_the_grace(front_door: Service) -> None:
+    with site_with(front_door, JOBS_GRACE="1") as site:
         job_id = submit(site, "demo.random_delay", parameters={"seconds": 4})
         running(site, job_id)
         site.start_worker()
@@ -257,28 +258,20 @@ def test_a_stopped_worker_gives_its_job_back_after_the_grace(own_server: RedisSe
         assert time.monotonic() - began < 4
         done = site.finished(job_id, within=20)
         assert (done["status"], done["attempt"], done["max_attempts"]) == ("Completed", 2, 4)
-    finally:
-        site.stop()
 
 
-def test_what_is_left_of_expired_jobs_is_swept(own_server: RedisServer, tmp_path: Path, redis: Redis) -> None:
-    site = Service(tmp_path, own_server, JOBS_LEASE=str(LEASE), JOBS_RETENTION="2")
-    try:
-        site.start()
+def test_what_is_left_of_expired_jobs_is_swept(front_door: Service, redis: Redis) -> None:
+    with site_with(front_door, JOBS_RETENTION="2") as site:
         job_id = submit(site, "demo.noop", owner="swept", tags={"a": "b"})
         assert site.finished(job_id)["expires_at"]
         eventually(lambda: site.get(f"/jobs/{job_id}").status_code == 404)
         keys = [KEYS.index_of_owner("swept"), KEYS.index_of_tag("a", "b"), KEYS.stream_of("swept")]
         eventually(lambda: not redis.exists(*keys) and job_id not in job_ids(redis))
-    finally:
-        site.stop()
 
 
 def test_a_web_process_that_is_stopped_answers_those_who_wait(own_server: RedisServer, tmp_path: Path) -> None:
-    site = Service(tmp_path, own_server, JOBS_LEASE=str(LEASE))
-    try:
-        site.start()
-        job = {"type": "demo.random_delay", "parameters": {"seconds": 60}, "owner": "waits", "wait": 30}
+    with Service(tmp_path, own_server).without_workers() as site:
+        job = {"type": "demo.noop", "delay": 86_400, "owner": "waits", "wait": 30}
         with ThreadPoolExecutor(20) as pool:
             answers = [pool.submit(requests.post, f"{site.url}/jobs", json=job, timeout=40) for _ in range(20)]
             eventually(lambda: len(site.get("/jobs", params={"owner": "waits"}).json()) == 20)
@@ -287,5 +280,3 @@ def test_a_web_process_that_is_stopped_answers_those_who_wait(own_server: RedisS
             assert site.web.stop() == 0
             assert [answer.result().status_code for answer in answers] == [202] * 20
             assert time.monotonic() - began < 5
-    finally:
-        site.stop()

@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -30,22 +29,19 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def front_door(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    settings = {"JOBS_LEASE": "1", "JOBS_REDIS_URL": of_its_own(redis_server)}
+    with Service(tmp_path_factory.mktemp("stopping"), redis_server, **settings).without_workers() as service:
+        yield service
+
+
 @pytest.fixture
-def running(redis: Redis, redis_server: RedisServer, tmp_path: Path) -> Iterator[Service]:
+def running(front_door: Service, redis: Redis) -> Iterator[Service]:
     """A service without a worker, and nothing in the queue."""
     redis.flushdb()
-    service = Service(tmp_path, redis_server, JOBS_LEASE="1", JOBS_REDIS_URL=of_its_own(redis_server))
-    try:
-        service.start_web()
-        yield service
-    finally:
-        service.stop()
-
-
-def ready_worker(service: Service) -> Process:
-    worker = service.start_worker("-c", "1")
-    eventually(lambda: " ready." in worker.text and service.get("/job-types").json(), within=20)
-    return worker
+    yield front_door
+    front_door.stop_workers()
 
 
 def stopped_with_a_job_on_its_way(service: Service, redis: Redis, worker: Process, seconds: float) -> str:
@@ -62,7 +58,7 @@ def stopped_with_a_job_on_its_way(service: Service, redis: Redis, worker: Proces
 
 
 def test_a_job_on_its_way_into_a_process_that_is_killed_runs_in_the_next_one(running: Service, redis: Redis) -> None:
-    worker = ready_worker(running)
+    worker = running.start_ready_worker("-c", "1")
     (child,) = psutil.Process(worker.popen.pid).children()
     os.kill(child.pid, signal.SIGSTOP)
     job_id = str(running.submit().json()["id"])
@@ -74,7 +70,7 @@ def test_a_job_on_its_way_into_a_process_that_is_killed_runs_in_the_next_one(run
 
 
 def test_it_ends_once_the_job_has(running: Service, redis: Redis) -> None:
-    worker = ready_worker(running)
+    worker = running.start_ready_worker("-c", "1")
     job_id = stopped_with_a_job_on_its_way(running, redis, worker, seconds=0.1)
     assert worker.popen.wait(STOPS_WITHIN) == 0
     assert running.finished(job_id)["attempt"] == 1
@@ -82,9 +78,9 @@ def test_it_ends_once_the_job_has(running: Service, redis: Redis) -> None:
 
 
 def test_the_job_keeps_its_lease_meanwhile(running: Service, redis: Redis) -> None:
-    worker = ready_worker(running)
+    worker = running.start_ready_worker("-c", "1")
     job_id = stopped_with_a_job_on_its_way(running, redis, worker, seconds=4)
-    another = ready_worker(running)
+    another = running.start_ready_worker("-c", "1")
     document = running.finished(job_id)
     assert (document["status"], document["attempt"]) == ("Completed", 1)
     assert f"job {job_id}" not in another.text

@@ -1,6 +1,8 @@
 """The service as its users meet it: a web process and a worker on a server of their own."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -44,24 +46,41 @@ class Service:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @contextmanager
+    def without_workers(self) -> Iterator["Service"]:
+        """Only the front door, unless workers are started too; all are gone at the end."""
+        try:
+            self.start_web()
+            yield self
+        finally:
+            self.stop()
+
     def start_web(self) -> Process:
         self.web = Process(self.directory / "web.log", "app", PORT=str(self.port), **self.environ)
         eventually(self._answers, within=20)
         return self.web
 
-    def start_ready_worker(self, *options: str) -> Process:
+    def have_one_worker(self) -> Process:
+        """The one that earlier tests have left, or a new one if they left none, or several."""
+        self.workers = [worker for worker in self.workers if worker.popen.poll() is None]
+        if len(self.workers) != 1:
+            self.stop_workers()
+            self.start_ready_worker()
+        return self.workers[0]
+
+    def start_ready_worker(self, *options: str, **settings: str) -> Process:
         """One that takes jobs, and whose types the front door knows."""
-        worker = self.start_worker(*options)
+        worker = self.start_worker(*options, **settings)
         eventually(lambda: " ready." in worker.text, within=30)
         eventually(lambda: self.get("/job-types").json(), within=20)
         return worker
 
-    def start_worker(self, *options: str) -> Process:
+    def start_worker(self, *options: str, **settings: str) -> Process:
         number = next(self._numbers)
         name = f"w{number}@{self.port}"
         log = self.directory / f"worker{number}.log"
         options = ("-c", "4", "-l", "info", *options)
-        self.workers.append(Process(log, "workers", "-n", name, *options, **self.environ))
+        self.workers.append(Process(log, "workers", "-n", name, *options, **{**self.environ, **settings}))
         return self.workers[-1]
 
     def stop(self) -> None:
