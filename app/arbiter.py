@@ -1,7 +1,8 @@
-"""gunicorn's master, which ends without resetting a connection that a client believes to have made."""
+"""gunicorn's master, which ends without resetting a connection that a client believes to have made, and at any time."""
 
 import contextlib
 import ctypes
+import signal
 import socket
 import struct
 import sys
@@ -13,6 +14,7 @@ _SO_ATTACH_FILTER = 26
 """Linux's; the socket module does not name it."""
 _DROP = struct.pack("HBBI", 0x06, 0, 0, 0)
 """One instruction of classic BPF: return 0, of this packet nothing is kept."""
+_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 class DrainingArbiter(Arbiter):  # type: ignore[misc]
@@ -28,6 +30,24 @@ class DrainingArbiter(Arbiter):  # type: ignore[misc]
             for listener in self.LISTENERS:
                 _take_no_more(listener.sock)
         super().stop(graceful)
+
+    def spawn_worker(self) -> Any:
+        """A worker has its own handlers only after a while. Until then it would put our signals to us into our queue.
+
+        So it is told of them when :func:`end_when_told` has run in it.
+        """
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def end_when_told(arbiter: Any, worker: Any) -> None:
+    """gunicorn's ``post_fork``: a worker that is told to stop while it starts does so."""
+    for number in _STOPS:
+        signal.signal(number, lambda *_: sys.exit(0))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
 
 
 def _take_no_more(listener: Any) -> None:

@@ -15,7 +15,7 @@ from gevent.select import select
 from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors as http
 
-from app.arbiter import DrainingArbiter
+from app.arbiter import DrainingArbiter, end_when_told
 from app.parking import ParkingWorker
 from app.pending import Pending
 from app.problems import CONTENT_TYPE, problem_bytes
@@ -214,6 +214,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "proc_name": "joborchestrator",
             "control_socket_disable": True,
             "when_ready": _say_where,
+            "post_fork": end_when_told,
         }
         self._make = load
         super().__init__()

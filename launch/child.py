@@ -18,13 +18,15 @@ def child_options() -> dict[str, Any]:
     The kernel watches the thread that starts the child: start children from the main thread.
     """
     options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "start_new_session": True}
-    if _LIBC is not None:
-        options["preexec_fn"] = partial(_end_with, os.getpid())
+    if _LIBC is not None:  # without it, a start is quicker
+        options["preexec_fn"] = partial(end_with, os.getpid())
     return options
 
 
-def _end_with(parent: int) -> None:
-    assert _LIBC is not None
+def end_with(parent: int) -> None:
+    """Have this process end when its parent does, whose process id that was."""
+    if _LIBC is None:
+        return
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it died before we could ask to be told
         os._exit(1)

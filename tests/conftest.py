@@ -45,9 +45,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One server after the other, so that a process starts each once; of each, the longest files first."""
+    """The longest files first; of these and of the others, one server after the other."""
     place = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: (WITH_DEBIAN in item.nodeid, place.get(item.path.name, len(place))))
+    items.sort(key=lambda item: (item.path.name not in place, WITH_DEBIAN in item.nodeid, place.get(item.path.name, 0)))
 
 
 @pytest.fixture(scope="session", params=SERVERS)

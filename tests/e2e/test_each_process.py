@@ -1,5 +1,6 @@
 """Each process started by itself: what it says, and what it refuses."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from support.commands import in_a_process
 from support.eventually import eventually
 from support.processes import Process
 
+from app.server import GRACE
 from launch.redis_server import RedisServer, free_port
 
 WRONG: dict[str, tuple[list[str], dict[str, str], list[str]]] = {
@@ -35,4 +37,15 @@ def test_the_front_door_says_where_it_listens(tmp_path: Path, redis_server: Redi
     try:
         eventually(lambda: f"listening on http://127.0.0.1:{port}" in process.text, within=20)
     finally:
-        assert process.stop() == 0
+        process.kill()
+
+
+@pytest.mark.parametrize("after", [0.0, 0.05, 0.1, 0.2, 0.4])
+def test_one_that_is_stopped_while_it_starts_ends_at_once(tmp_path: Path, after: float) -> None:
+    process = Process(tmp_path / "log", "app", PORT=str(free_port()))
+    eventually(lambda: "listening on" in process.text, within=20)  # its worker is not there yet
+    time.sleep(after)
+    began = time.monotonic()
+    assert process.stop() == 0
+    assert time.monotonic() - began < GRACE / 2
+    assert "Traceback" not in process.text

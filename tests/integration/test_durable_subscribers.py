@@ -12,7 +12,7 @@ from redis import Redis
 from support.bad_entries import NO_EVENTS
 from support.events import Producer, Told, check_order, gaps_in, pending, told_in
 from support.eventually import eventually
-from support.processes import Process
+from support.processes import ForkedProcess, Process
 
 from jobs.keys import KEYS
 from launch.redis_server import RedisServer
@@ -43,7 +43,7 @@ def start(producer: Producer, told: Path, tmp_path: Path, redis: Redis) -> Itera
         log = tmp_path / f"svc{len(started)}.log"
         before = consumers(redis, producer)
         arguments = ("svc", str(told), "--owner", producer.owner, *options)
-        started.append(Process(log, "support.subscribing", *arguments, **environ))
+        started.append(ForkedProcess(log, "support.subscribing", *arguments, **environ))
         eventually(lambda: consumers(redis, producer) - before, within=10)
         return started[-1]
 
@@ -311,7 +311,9 @@ def test_redis_may_be_killed_and_come_back(tmp_path: Path, told: Path) -> None:
         producer = Producer(server.url, **environ)
         arguments = ("svc", str(told), "--owner", producer.owner, "--start", "beginning", "--pause", "0.001")
         processes = [
-            Process(tmp_path / f"{n}.log", "support.subscribing", *arguments, JOBS_REDIS_URL=server.url, **environ)
+            ForkedProcess(
+                tmp_path / f"{n}.log", "support.subscribing", *arguments, JOBS_REDIS_URL=server.url, **environ
+            )
             for n in range(2)
         ]
         try:

@@ -16,7 +16,7 @@ import yaml
 from redis import Redis
 from standardwebhooks import Webhook, WebhookVerificationError
 from support.eventually import eventually
-from support.processes import ROOT, Process, clean_environ
+from support.processes import ROOT, ForkedProcess, Process, clean_environ
 from support.receiver import KEY, SECRET, Receiver, Says
 from support.service import Service
 
@@ -50,7 +50,8 @@ class Delivering:
 
     def start(self, module: str = QUICK, **environ: str) -> Process:
         log = self._hooks.directory / f"delivering-{uuid4().hex[:8]}.log"
-        return Process(log, module, **{**self._hooks.environ, **environ})
+        started = ForkedProcess if module == QUICK else Process
+        return started(log, module, **{**self._hooks.environ, **environ})
 
     def share(self) -> Process:
         self._shared = self._shared or self.start()

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from launch.child import child_options
+from support.forked import Forked
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,15 +31,12 @@ class Process:
 
     def __init__(self, output: Path, module: str, *args: str, **environ: str) -> None:
         self.output = output
-        with output.open("ab") as stream:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-m", module, *args],
-                env=clean_environ(**environ),
-                stdout=stream,
-                stderr=stream,
-                cwd=ROOT,
-                **child_options(),
-            )
+        self.popen = self._start(module, args, clean_environ(**environ))
+
+    def _start(self, module: str, args: tuple[str, ...], environ: dict[str, str]) -> "subprocess.Popen[bytes] | Forked":
+        line = [sys.executable, "-m", module, *args]
+        with self.output.open("ab") as stream:
+            return subprocess.Popen(line, env=environ, stdout=stream, stderr=stream, cwd=ROOT, **child_options())
 
     @property
     def text(self) -> str:
@@ -71,6 +69,13 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait()
+
+
+class ForkedProcess(Process):
+    """The same, started in a tenth of the time; see :mod:`support.forked`."""
+
+    def _start(self, module: str, args: tuple[str, ...], environ: dict[str, str]) -> Forked:
+        return Forked(self.output, module, args, environ, ROOT)
 
 
 def is_gone(pid: int) -> bool:

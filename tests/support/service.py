@@ -12,7 +12,7 @@ import requests
 from jobs.settings import Settings
 from launch.redis_server import RedisServer, free_port
 from support.eventually import eventually
-from support.processes import Process
+from support.processes import ForkedProcess, Process
 
 JSON = {"Content-Type": "application/json"}
 
@@ -80,7 +80,8 @@ class Service:
         name = f"w{number}@{self.port}"
         log = self.directory / f"worker{number}.log"
         options = ("-c", "4", "-l", "info", *options)
-        self.workers.append(Process(log, "workers", "-n", name, *options, **{**self.environ, **settings}))
+        started = Process if "-P" in options else ForkedProcess  # a pool of gevent patches before all imports
+        self.workers.append(started(log, "workers", "-n", name, *options, **{**self.environ, **settings}))
         return self.workers[-1]
 
     def stop(self) -> None:
