@@ -14,7 +14,7 @@ run: $(VENV)/.run ## everything in one terminal; PORT, FLOWER_PORT, WORKERS and 
 	@exec $(BIN)/python -m launch
 
 test: $(VENV)/.dev ## every test, against a real server and real workers
-	$(BIN)/python -m pytest -n 6 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 8 --dist loadscope --no-loadscope-reorder
 
 fuzz: $(VENV)/.dev ## Schemathesis against our OpenAPI document, and odd messages against Celery
 	$(BIN)/python -m pytest -n 3 tests/fuzz

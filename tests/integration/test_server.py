@@ -325,7 +325,10 @@ def test_connections_that_nobody_has_taken_in_yet_are_answered_at_the_end(tmp_pa
     finally:
         for connection in connections:
             connection.close()
-        code = server.stop()
+        try:
+            code = server.process.wait(15)  # not told twice: Python's own end would be the second signal's
+        finally:
+            server.stop()
     assert (statuses, code) == ({200}, 0)
 
 

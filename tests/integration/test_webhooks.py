@@ -230,9 +230,9 @@ def test_every_end_is_told_though_the_service_is_killed_again_and_again(
     receiver.answer(Says(200, after=0.05))
     ids: list[str] = []
     for _ in range(6):
+        told = len(receiver.received)
         process = start(JOBS_LEASE="1")
         ids += [submit(hooks, receiver.url) for _ in range(20)]
-        told = len(receiver.received)
         eventually(lambda told=told: len(receiver.received) >= told + 5, within=15)
         process.kill()
     for _ in range(2):
