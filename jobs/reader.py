@@ -25,11 +25,13 @@ _GOES_ON = frozenset(Status) - FINAL
 class JobReader:
     """What changes no job. Every method raises StoreUnavailable when Redis cannot be used."""
 
-    def __init__(self, client: Redis, settings: Settings) -> None:
+    def __init__(self, client: Redis, settings: Settings, *, again: bool = True) -> None:
+        """``again`` is that of :func:`jobs.redis_client.connect`, which made the client."""
         self.client: Any = client  # redis-py's types cannot say that answers are text
         self._settings = settings
         self.stream_limits = settings.stream_limits
-        self._scripts = Scripts(client, Line(client.connection_pool).ask)
+        self._ask = Line(client.connection_pool, again=again).ask
+        self._scripts = Scripts(client, self._ask)
 
     def get(self, job_id: str) -> Record:
         """The job as it stands.
@@ -49,7 +51,7 @@ class JobReader:
             JobNotFound.
         """
         with available():
-            return self._record(any_id, self.client.hgetall(KEYS.record(any_id)))
+            return self._record(any_id, _as_dict(self._ask("HGETALL", KEYS.record(any_id))))
 
     def watch(self, job_id: str, reply_to: str) -> Record:
         """The job as it stands; if it is not final, ``reply_to`` is told when it ends.
@@ -65,7 +67,7 @@ class JobReader:
         Raises:
             JobNotFound: it is empty.
         """
-        return self._record(job_id, dict(zip(flat[::2], flat[1::2], strict=True)))
+        return self._record(job_id, _as_dict(flat))
 
     def ended(self, job_ids: Sequence[str]) -> list[str]:
         """Those of the jobs that need not be waited for: final, gone, or damaged."""
@@ -161,3 +163,8 @@ class JobReader:
                 log.error("the record of job %s is damaged: %s", job_id, error.refusal)
             except JobNotFound:
                 continue
+
+
+def _as_dict(found: Mapping[str, str] | Sequence[str]) -> Mapping[str, str]:
+    """What HGETALL gives: field, value, field, value … to a script, and to whoever speaks the old protocol."""
+    return found if isinstance(found, Mapping) else dict(zip(found[::2], found[1::2], strict=True))

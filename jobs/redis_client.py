@@ -59,14 +59,13 @@ def connect(
     second time. ``most`` is how many connections there may be.
     """
     within = ANSWER_WITHIN if within is None else within
-    errors = (ConnectionError, TimeoutError) if again else (ConnectionError,)
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=most,
         timeout=CONNECTION_WITHIN,
         socket_timeout=within,
         socket_connect_timeout=within,
-        retry=Retry(ConstantBackoff(0.05), 1, supported_errors=errors),
+        retry=Retry(ConstantBackoff(0.05), 1, supported_errors=_tried_twice(again)),
         health_check_interval=0,
         decode_responses=as_text,
     )
@@ -74,23 +73,29 @@ def connect(
     return Redis(connection_pool=pool)
 
 
+def _tried_twice(again: bool) -> tuple[type[Exception], ...]:
+    return (ConnectionError, TimeoutError) if again else (ConnectionError,)
+
+
 class Line:
     """A short way to ask the same server thousands of times a second: a few connections of a pool, kept at hand.
 
     A command through redis-py's client costs twice its own time once more, for the pool's bookkeeping, a look whether
     the connection is sound, and metrics. Here a connection that has broken meanwhile is noticed by the command, which
-    is sent once more, on a new one, as the client does it. So it must do no harm twice.
+    is sent once more, on a new one, as the client does it. So it must do no harm twice. ``again`` is that of
+    :func:`connect`.
     """
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Any, *, again: bool = True) -> None:
         self._pool, self._pid = pool, os.getpid()
+        self._tried_twice = _tried_twice(again)
         self._at_hand: deque[Any] = deque()
 
     def ask(self, *command: Any) -> Any:
         """What the server answers; redis-py's errors."""
         connection = self._take()
         try:
-            answer = _answer(connection, command)
+            answer = self._answer(connection, command)
         except ResponseError:
             self._give_back(connection)
             raise
@@ -115,14 +120,13 @@ class Line:
         else:
             self._pool.release(connection)
 
-
-def _answer(connection: Any, command: tuple[Any, ...]) -> Any:
-    """The answer; a second try, on a new connection, when this one breaks."""
-    try:
-        connection.connect()  # it is made anew if others have fallen silent
-        connection.send_command(*command)
-        return connection.read_response()
-    except (ConnectionError, TimeoutError):
-        connection.disconnect()
-        connection.send_command(*command)
-        return connection.read_response()
+    def _answer(self, connection: Any, command: tuple[Any, ...]) -> Any:
+        """The answer; a second try, on a new connection, when this one breaks."""
+        try:
+            connection.connect()  # it is made anew if others have fallen silent
+            connection.send_command(*command)
+            return connection.read_response()
+        except self._tried_twice:
+            connection.disconnect()
+            connection.send_command(*command)
+            return connection.read_response()

@@ -41,7 +41,7 @@ class WaitingBackend(RedisBackend):  # type: ignore[misc]
         self.settings: Settings = self.app.settings
         self.store = JobStore(connect(self.settings.redis_url), self.settings)
         client = connect(self.settings.redis_url, within=LOOK_WITHIN, again=False, most=LOOKS_AT_ONCE)
-        self._last_looks = JobReader(client, self.settings)
+        self._last_looks = JobReader(client, self.settings, again=False)
         self._expected: dict[int, Waiter] = {}
         self._looking = threading.BoundedSemaphore(LOOKS_AT_ONCE)
         self._silent_until = float("-inf")

@@ -25,12 +25,8 @@ def front_door(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFacto
     with Redis.from_url(url) as redis:
         redis.flushdb()
     settings = {"JOBS_LEASE": str(LEASE), "JOBS_GRACE": str(GRACE), "JOBS_REDIS_URL": url}
-    service = Service(tmp_path_factory.mktemp("gevent"), redis_server, **settings)
-    try:
-        service.start_web()
+    with Service(tmp_path_factory.mktemp("gevent"), redis_server, **settings).without_workers() as service:
         yield service
-    finally:
-        service.stop()
 
 
 @pytest.fixture

@@ -22,36 +22,29 @@ def test_a_healthy_service_is_ready(service: Service) -> None:
     ],
 )
 def test_a_server_that_would_lose_jobs_is_not_ready(tmp_path: Path, options: dict[str, str], reason: str) -> None:
-    with RedisServer(tmp_path / "redis", options=options) as server:
-        service = Service(tmp_path, server)
-        try:
-            service.start_web()
-            answer = service.get("/health/ready")
-            assert answer.status_code == 503
-            assert reason in answer.json()["detail"]
-            assert answer.headers["Retry-After"]
-        finally:
-            service.stop()
+    with (
+        RedisServer(tmp_path / "redis", options=options) as server,
+        Service(tmp_path, server).without_workers() as door,
+    ):
+        answer = door.get("/health/ready")
+        assert answer.status_code == 503
+        assert reason in answer.json()["detail"]
+        assert answer.headers["Retry-After"]
 
 
 def test_while_redis_is_away_submits_are_503_and_afterwards_all_is_well(tmp_path: Path) -> None:
-    with RedisServer(tmp_path / "redis") as server:
-        service = Service(tmp_path, server)
-        try:
-            service.start()
-            kept = service.submit("demo.random_delay", parameters={"seconds": 2.0}).json()["id"]
-            eventually(lambda: service.get(f"/jobs/{kept}").json()["status"] == "InProgress")
-            server.kill()
-            answer = service.submit()
-            assert answer.status_code == 503
-            assert int(answer.headers["Retry-After"]) >= 1
-            assert answer.headers["Content-Type"] == "application/problem+json"
-            assert answer.elapsed.total_seconds() < 2
-            assert service.get("/health/live").status_code == 200
-            assert service.get("/health/ready").status_code == 503
-            server.start()
-            eventually(lambda: service.get("/health/ready").status_code == 200)
-            assert service.submit(wait=20).json()["status"] == "Completed"
-            assert service.finished(kept, within=20)["status"] == "Completed"
-        finally:
-            service.stop()
+    with RedisServer(tmp_path / "redis") as server, Service(tmp_path, server) as service:
+        kept = service.submit("demo.random_delay", parameters={"seconds": 2.0}).json()["id"]
+        eventually(lambda: service.get(f"/jobs/{kept}").json()["status"] == "InProgress")
+        server.kill()
+        answer = service.submit()
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.elapsed.total_seconds() < 2
+        assert service.get("/health/live").status_code == 200
+        assert service.get("/health/ready").status_code == 503
+        server.start()
+        eventually(lambda: service.get("/health/ready").status_code == 200)
+        assert service.submit(wait=20).json()["status"] == "Completed"
+        assert service.finished(kept, within=20)["status"] == "Completed"

@@ -35,12 +35,8 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 def service(server: RedisServer, tmp_path: Path) -> Iterator[Service]:
     """A service with a web process of its own, and no worker."""
-    running = Service(tmp_path, server)
-    try:
-        running.start_web()
+    with Service(tmp_path, server).without_workers() as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture

@@ -40,12 +40,8 @@ def service(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory)
 @contextmanager
 def of_its_own(directory: Path, service: Service, **settings: str) -> Iterator[Service]:
     """A web process for one test that ends it or hangs its server. The worker is the one of ``service``."""
-    own = Service(directory, service.redis, **{**service.environ, **settings})
-    try:
-        own.start_web()
+    with Service(directory, service.redis, **{**service.environ, **settings}).without_workers() as own:
         yield own
-    finally:
-        own.stop()
 
 
 @contextmanager

@@ -25,12 +25,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     directory = tmp_path_factory.mktemp("sse-edges")
     with RedisServer(directory / "redis") as server:
         length = str(STREAM_LENGTH)
-        service = Service(directory, server, JOBS_STREAM_LENGTH=length, JOBS_STREAM_HARD_LENGTH=length)
-        try:
-            service.start_web()
+        settings = {"JOBS_STREAM_LENGTH": length, "JOBS_STREAM_HARD_LENGTH": length}
+        with Service(directory, server, **settings).without_workers() as service:
             yield service
-        finally:
-            service.stop()
 
 
 @pytest.fixture

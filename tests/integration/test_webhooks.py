@@ -33,12 +33,8 @@ Started = Callable[..., Process]
 def hooks(service: Service, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A web process where webhooks are on; the workers are those of ``service``."""
     on = {"JOBS_WEBHOOK_SECRET": SECRET, "JOBS_WEBHOOK_ALLOW": "127.0.0.1"}
-    running = Service(tmp_path_factory.mktemp("hooks"), redis_server, **on)
-    try:
-        running.start_web()
+    with Service(tmp_path_factory.mktemp("hooks"), redis_server, **on).without_workers() as running:
         yield running
-    finally:
-        running.stop()
 
 
 class Delivering:
