@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import signal
 import socket
 import struct
@@ -46,7 +47,7 @@ class DrainingArbiter(Arbiter):  # type: ignore[misc]
 def end_when_told(arbiter: Any, worker: Any) -> None:
     """gunicorn's ``post_fork``: a worker that is told to stop while it starts does so."""
     for number in _STOPS:
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, lambda *_: os._exit(0))  # there is nothing to tidy up; an exception may be swallowed
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
 
 

@@ -18,8 +18,10 @@ def collect_rarely() -> None:
 @contextmanager
 def no_collection() -> Iterator[None]:
     """While modules are imported, which make no cycles that could go: looking for them is a tenth of the time."""
+    was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if was_on:
+            gc.enable()

@@ -16,12 +16,11 @@ def main(options: list[str]) -> None:
         from celery.bin.base import CLIContext
         from celery.bin.worker import worker
         from click import UsageError
-
-        from workers.main import app
+    from workers.main import app
 
     context = CLIContext(app, no_color=bool(os.environ.get("NO_COLOR")), workdir=None)
     try:
-        raise SystemExit(worker.main(options, "python -m workers", obj=context, standalone_mode=False))
+        worker.main(options, "python -m workers", obj=context, standalone_mode=False)
     except UsageError as error:
         sys.stderr.write(f"joborchestrator: python -m workers: {error.format_message()}\n")
         raise SystemExit(2) from None

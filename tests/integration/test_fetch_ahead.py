@@ -58,7 +58,9 @@ def busy(site: Service, redis: Redis) -> int:
         nonlocal submitted
         if redis.llen("default") < 400:
             submitted += len(submit(site, [NOOP] * 400))
-        return int(redis.zcard(KEYS.fetched)) > MOST_PROCESSES
+        newest = redis.zrange(KEYS.fetched, -1, -1, withscores=True)
+        at = newest[0][1] if newest else 0.0  # of one heartbeat, which notes all that wait in the worker
+        return int(redis.zcount(KEYS.fetched, at, at)) > MOST_PROCESSES
 
     eventually(fetches_ahead, within=20)
     return submitted

@@ -150,8 +150,10 @@ def test_redis_that_is_full_when_it_comes_back_takes_them_once_it_has_room(
     job_id, before = service.submit(delay=1).json()["id"], len(text_of(service))
     forgetful.lose()
     tight = RedisServer(server.data_dir, port=server.port, options={"maxmemory": "10mb"})
-    with tight, Redis.from_url(tight.url) as redis:
-        eventually(lambda: "is to be submitted again" in text_of(service)[before:], within=BACK_WITHIN)
-        redis.config_set("maxmemory", 0)
-        completed(service, job_id)
-    server.start()
+    try:
+        with tight, Redis.from_url(tight.url) as redis:
+            eventually(lambda: "is to be submitted again" in text_of(service)[before:], within=BACK_WITHIN)
+            redis.config_set("maxmemory", 0)
+            completed(service, job_id)
+    finally:
+        server.start()

@@ -269,14 +269,14 @@ def test_what_is_left_of_expired_jobs_is_swept(front_door: Service, redis: Redis
         eventually(lambda: not redis.exists(*keys) and job_id not in job_ids(redis))
 
 
-def test_a_web_process_that_is_stopped_answers_those_who_wait(own_server: RedisServer, tmp_path: Path) -> None:
-    with Service(tmp_path, own_server).without_workers() as site:
+def test_a_web_process_that_is_stopped_answers_those_who_wait(site: Service, tmp_path: Path) -> None:
+    with Service(tmp_path, site.redis).without_workers() as own:
         job = {"type": "demo.noop", "delay": 86_400, "owner": "waits", "wait": 30}
         with ThreadPoolExecutor(20) as pool:
-            answers = [pool.submit(requests.post, f"{site.url}/jobs", json=job, timeout=40) for _ in range(20)]
-            eventually(lambda: len(site.get("/jobs", params={"owner": "waits"}).json()) == 20)
+            answers = [pool.submit(requests.post, f"{own.url}/jobs", json=job, timeout=40) for _ in range(20)]
+            eventually(lambda: len(own.get("/jobs", params={"owner": "waits"}).json()) == 20)
             began = time.monotonic()
-            assert site.web is not None
-            assert site.web.stop() == 0
+            assert own.web is not None
+            assert own.web.stop() == 0
             assert [answer.result().status_code for answer in answers] == [202] * 20
             assert time.monotonic() - began < 5

@@ -201,7 +201,7 @@ def test_retry_after_is_honoured(hooks: Service, receiver: Receiver, form: str) 
 def test_410_ends_a_callback(hooks: Service, shared: Process, receiver: Receiver) -> None:
     receiver.answer(Says(410))
     job_id = submit(hooks, receiver.url, events=["created", "cancelled"], delay=60)
-    eventually(lambda: "answered 410" in shared.text, within=10)
+    eventually(lambda: re.search(rf"{job_id}:1 .* answered 410", shared.text), within=10)
     hooks.post(f"/jobs/{job_id}/cancel")
     time.sleep(0.5)
     assert [each.verified().name for each in receiver.of(job_id)] == ["created"]

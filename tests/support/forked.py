@@ -4,24 +4,25 @@ A Python that imports Redis and Celery takes half a second of CPU time, and the 
 module is run in the fork just as ``python -m`` does it. Not for what gevent has to patch before all imports.
 """
 
-import multiprocessing
 import os
 import runpy
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from multiprocessing import forkserver, get_context
 from pathlib import Path
 
 from launch.child import end_with
 
-_SERVER = multiprocessing.get_context("forkserver")
+_SERVER = get_context("forkserver")
 _SERVER.set_forkserver_preload(
     [
         *("celery.apps.worker", "celery.bin.worker", "celery.worker.consumer", "celery.concurrency.prefork"),
-        *("workers.celery_app", "workers.csv_profile", "workers.demo", "subscribers.delivering"),
+        *("jobs.celery_app", "workers.csv_profile", "workers.demo", "subscribers.delivering"),
     ]
 )
+"""Nothing that gives a process its name as it is imported, as :mod:`workers.holder` does."""
 
 
 class Forked:
@@ -29,7 +30,7 @@ class Forked:
 
     def __init__(self, output: Path, module: str, args: tuple[str, ...], environ: dict[str, str], cwd: Path) -> None:
         output.touch()  # a test may read it before the fork has opened it
-        self._process = _SERVER.Process(target=_run, args=(output, module, args, environ, cwd))
+        self._process = _SERVER.Process(target=_run, args=(output, module, args, environ, cwd), daemon=True)
         self._process.start()
         assert self._process.pid is not None
         self.pid = self._process.pid
@@ -55,6 +56,7 @@ class Forked:
 
 def _run(output: Path, module: str, args: tuple[str, ...], environ: dict[str, str], cwd: Path) -> None:
     os.setsid()
+    os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]  # else its server outlives the test
     end_with(os.getppid())
     stream = os.open(output, os.O_WRONLY | os.O_APPEND)
     os.dup2(stream, 1)

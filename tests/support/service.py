@@ -62,7 +62,9 @@ class Service:
 
     def have_one_worker(self) -> Process:
         """The one that earlier tests have left, or a new one if they left none, or several."""
-        self.workers = [worker for worker in self.workers if worker.popen.poll() is None]
+        for worker in [each for each in self.workers if each.popen.poll() is not None]:
+            worker.kill()  # what it may have left of its session
+            self.workers.remove(worker)
         if len(self.workers) != 1:
             self.stop_workers()
             self.start_ready_worker()
