@@ -34,9 +34,9 @@ class _Noting(JobStore):
     def __init__(self, client: Redis, settings: Settings) -> None:
         super().__init__(client, settings)
         self.sent: list[tuple[Any, ...]] = []
-        self._scripts = Scripts(client, self._ask)
+        self._scripts = Scripts(client, self._asked)
 
-    def _ask(self, *command: Any) -> Any:
+    def _asked(self, *command: Any) -> Any:
         answer = self.client.execute_command(*command)
         self.sent.append(command)
         return answer
