@@ -13,7 +13,7 @@ help: ## this list
 run: $(VENV)/.run ## everything in one terminal; PORT, FLOWER_PORT, WORKERS and JOBS_DATA_DIR change it
 	@exec $(BIN)/python -m launch
 
-test: $(VENV)/.dev ## every test, against a real server and real workers
+test: $(VENV)/.collected ## every test, against a real server and real workers
 	$(BIN)/python -m pytest -n 8 --dist loadscope --no-loadscope-reorder
 
 fuzz: $(VENV)/.dev ## Schemathesis against our OpenAPI document, and odd messages against Celery
@@ -76,6 +76,10 @@ $(VENV)/.dev: setup.cfg constraints.txt | $(VENV)/bin/python
 	@echo "installing into $(VENV), about a minute, once"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.run
+
+# pytest compiles every test the first time: once here, or else in each of the processes of a run
+$(VENV)/.collected: $(VENV)/.dev $(wildcard tests/*.py tests/*/*.py)
+	@$(BIN)/python -m pytest --collect-only -q > $@ || { cat $@; rm $@; exit 1; }
 
 $(VENV)/.peers: benchmarks/peers/requirements.txt | $(VENV)/bin/python
 	$(PYTHON) -m venv $(VENV)/peers
