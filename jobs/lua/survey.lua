@@ -26,7 +26,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', whole(now), 'LI
 end
 
 -- messages leave a queue in the order in which jobs began to wait: who waits for longer than the one at the head, and
--- is not said to be fetched for a lease, has no message; a worker that has just taken it says so by then
+-- is not said to be fetched for half a lease, has no message; a worker that has just taken it says so by then (and one
+-- that is late may find that another has claimed the job)
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', whole(now - 10 * lease))
 local function id_of(message)
   return string.match(message, '"id": "([%x-]+)"')
@@ -42,7 +43,7 @@ for i = 6, #KEYS, 2 do
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', waiting, '-inf', whole(before), 'LIMIT', 0, most)) do
     local fetched = redis.call('ZSCORE', KEYS[5], id)
     if not fetched then
-      redis.call('ZADD', KEYS[5], whole(now + lease), id)
+      redis.call('ZADD', KEYS[5], whole(now + math.floor(lease / 2)), id)
     elseif tonumber(fetched) < now then
       if not there then
         there = {}
