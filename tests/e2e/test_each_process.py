@@ -44,7 +44,7 @@ def test_the_front_door_says_where_it_listens(tmp_path: Path, redis_server: Redi
 def test_one_that_is_stopped_while_it_starts_ends_at_once(tmp_path: Path, after: float) -> None:
     process = Process(tmp_path / "log", "app", PORT=str(free_port()))
     eventually(lambda: "listening on" in process.text, within=20)  # its worker is not there yet
-    time.sleep(after)
+    time.sleep(after)  # nothing to wait for: each moment of its start is one at which it may be stopped
     began = time.monotonic()
     assert process.stop() == 0
     assert time.monotonic() - began < GRACE - 1

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 from redis import Redis
+from support.commands import in_a_process
 from support.eventually import eventually
 from support.processes import ROOT, clean_environ
 
@@ -168,15 +169,8 @@ def test_what_cannot_start_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
             "no.such cannot be imported": {"JOBS_MODULES": "no.such"},
         }
         for expected, environ in cases.items():
-            environ = {"JOBS_DATA_DIR": str(tmp_path / "data"), "PORT": str(free_port()), **environ}
-            done = subprocess.run(
-                [sys.executable, "-m", "launch"],
-                env=clean_environ(**{"FLOWER_PORT": str(free_port()), **environ}),
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                timeout=30,
-            )
+            ports = {"PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
+            done = in_a_process("launch", **{"JOBS_DATA_DIR": str(tmp_path / "data"), **ports, **environ})
             assert done.returncode == 2, done.stdout + done.stderr
             assert done.stdout == ""
             assert len(done.stderr.splitlines()) == 1, done.stderr

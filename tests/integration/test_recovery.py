@@ -38,8 +38,7 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer
 @pytest.fixture(scope="module")
 def front_door(own_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service without a worker."""
-    service = Service(tmp_path_factory.mktemp("recovery"), own_server, JOBS_LEASE=str(LEASE))
-    with service.without_workers():
+    with Service(tmp_path_factory.mktemp("recovery"), own_server, JOBS_LEASE=str(LEASE)).without_workers() as service:
         yield service
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from support.commands import in_a_process
 from support.eventually import eventually
 from support.processes import ROOT, clean_environ
 from support.raw_http import Answer, read_answer
@@ -332,18 +333,6 @@ def test_connections_that_nobody_has_taken_in_yet_are_answered_at_the_end(tmp_pa
     assert (statuses, code) == ({200}, 0)
 
 
-def run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *command],
-        env=clean_environ(**environ),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
@@ -360,7 +349,7 @@ def run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_a_mistake_in_the_environment_is_one_line_and_exit_code_2(environ: dict[str, str], said: str) -> None:
-    ended = run("-m", "app", **environ)
+    ended = in_a_process("app", **environ)
     assert ended.returncode == 2
     assert ended.stderr.startswith("joborchestrator: ")
     assert said in ended.stderr
@@ -368,14 +357,14 @@ def test_a_mistake_in_the_environment_is_one_line_and_exit_code_2(environ: dict[
 
 
 def test_a_port_that_is_taken_is_one_line_and_exit_code_2(served: Served) -> None:
-    ended = run("-m", "app", PORT=str(served.port))
+    ended = in_a_process("app", PORT=str(served.port))
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"joborchestrator: cannot listen on 127.0.0.1:{served.port}: ")
     assert ended.stderr.count("\n") == 1
 
 
 def test_the_master_loads_none_of_what_the_worker_must_load_patched() -> None:
-    seen = run(
-        "-c", "import sys, app.__main__, app.server; print({'flask', 'redis', 'celery', 'werkzeug'} & set(sys.modules))"
-    )
+    code = "import sys, app.__main__, app.server; print({'flask', 'redis', 'celery', 'werkzeug'} & set(sys.modules))"
+    line = [sys.executable, "-c", code]
+    seen = subprocess.run(line, env=clean_environ(), cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert seen.stdout == "set()\n", seen.stderr

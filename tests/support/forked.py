@@ -8,12 +8,12 @@ import os
 import runpy
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from multiprocessing import forkserver, get_context
 from pathlib import Path
 
 from launch.child import end_with
+from support.eventually import eventually
 
 _SERVER = get_context("forkserver")
 _SERVER.set_forkserver_preload(
@@ -35,8 +35,7 @@ class Forked:
         assert self._process.pid is not None
         self.pid = self._process.pid
         with suppress(ProcessLookupError):  # it has ended already
-            while os.getpgid(self.pid) != self.pid:
-                time.sleep(0.001)
+            eventually(lambda: os.getpgid(self.pid) == self.pid, every=0.001)
 
     def poll(self) -> int | None:
         return self._process.exitcode
