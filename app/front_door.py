@@ -17,6 +17,7 @@ from jobs.durations import NOTHING_KNOWN, Durations
 from jobs.errors import StoreUnavailable
 from jobs.feed import Feed
 from jobs.job_types import JobTypes
+from jobs.line import SharedLine
 from jobs.record import Record
 from jobs.settings import Settings
 from jobs.store import JobStore
@@ -31,7 +32,7 @@ class FrontDoor:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.celery: JobsCelery = create_celery(settings)
+        self.celery: JobsCelery = create_celery(settings, SharedLine)
         self.backend: JobBackend = self.celery.backend
         self.queue = self.backend.queue
         self.store: JobStore = self.backend.store

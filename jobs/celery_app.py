@@ -6,6 +6,7 @@ from celery import Celery
 from celery.app.amqp import AMQP
 from kombu.connection import Connection
 
+from jobs.line import Line, SharedLine
 from jobs.redis_client import ANSWER_WITHIN
 from jobs.settings import Settings
 
@@ -33,12 +34,13 @@ class JobsCelery(Celery):  # type: ignore[misc]
 
     amqp_cls = f"{Messaging.__module__}:{Messaging.__name__}"
     settings: Settings
+    line: type[Line] | type[SharedLine]
 
 
-def create_celery(settings: Settings) -> JobsCelery:
-    """An app on ``settings.redis_url``. It connects to nothing until it is used."""
+def create_celery(settings: Settings, line: type[Line] | type[SharedLine] = Line) -> JobsCelery:
+    """An app on ``settings.redis_url``, whose store asks over such a line. It connects to nothing until it is used."""
     app = JobsCelery("joborchestrator", set_as_current=False)
-    app.settings = settings
+    app.settings, app.line = settings, line
     app.conf.update(
         **(_redis_broker(settings) if settings.broker_url is None else _rabbitmq(settings)),
         broker_connection_retry_on_startup=True,

@@ -12,7 +12,7 @@ from jobs.dead_letters import MOST_KEPT, kept
 from jobs.errors import GroupMissing, LeaseLost
 from jobs.gap import Gap
 from jobs.keys import EVERYBODY, KEYS
-from jobs.redis_client import Line
+from jobs.line import Line
 from jobs.scripts import Scripts
 from jobs.settings import Settings
 

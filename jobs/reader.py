@@ -10,8 +10,8 @@ from jobs.availability import available
 from jobs.durations import Durations
 from jobs.errors import JobNotFound, StoreRefused
 from jobs.keys import KEYS
+from jobs.line import Line, SharedLine
 from jobs.record import BATCH, Record
-from jobs.redis_client import Line
 from jobs.scripts import Scripts
 from jobs.settings import Settings
 from jobs.status import FINAL, Status
@@ -25,12 +25,12 @@ _GOES_ON = frozenset(Status) - FINAL
 class JobReader:
     """What changes no job. Every method raises StoreUnavailable when Redis cannot be used."""
 
-    def __init__(self, client: Redis, settings: Settings, *, again: bool = True) -> None:
-        """``again`` is that of :func:`jobs.redis_client.connect`, which made the client."""
+    def __init__(self, client: Redis, settings: Settings, line: Line | SharedLine | None = None) -> None:
+        """``line`` is the short way to the server of ``client``; without it a :class:`jobs.line.Line`."""
         self.client: Any = client  # redis-py's types cannot say that answers are text
         self._settings = settings
         self.stream_limits = settings.stream_limits
-        self._ask = Line(client.connection_pool, again=again).ask
+        self._ask = (line or Line(client.connection_pool)).ask
         self._scripts = Scripts(client, self._ask)
 
     def get(self, job_id: str) -> Record:

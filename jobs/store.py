@@ -20,6 +20,7 @@ from jobs.errors import (
 )
 from jobs.events import FINAL_EVENT_OF
 from jobs.keys import KEYS
+from jobs.line import Line, SharedLine
 from jobs.reader import JobReader
 from jobs.recent_submits import RecentSubmit, RecentSubmits
 from jobs.record import BATCH, Record
@@ -44,8 +45,8 @@ _MOST_NEW = 10
 class JobStore(JobReader):
     """The life of a job, a method a move. Every method raises StoreUnavailable when Redis cannot be used."""
 
-    def __init__(self, client: Redis, settings: Settings) -> None:
-        super().__init__(client, settings)
+    def __init__(self, client: Redis, settings: Settings, line: Line | SharedLine | None = None) -> None:
+        super().__init__(client, settings, line)
         self.recent = RecentSubmits()
 
     def submit(self, job: Submission, message: str | None, reply_to: str = "") -> Accepted:

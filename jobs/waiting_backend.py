@@ -13,6 +13,7 @@ from celery.exceptions import TaskRevokedError, TimeoutError
 from celery.result import AsyncResult
 
 from jobs.errors import JobFailed, JobNotFound, StoreUnavailable
+from jobs.line import Line
 from jobs.reader import JobReader
 from jobs.record import Record, rfc3339
 from jobs.redis_client import connect
@@ -39,9 +40,10 @@ class WaitingBackend(RedisBackend):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.settings: Settings = self.app.settings
-        self.store = JobStore(connect(self.settings.redis_url), self.settings)
-        client = connect(self.settings.redis_url, within=LOOK_WITHIN, again=False, most=LOOKS_AT_ONCE)
-        self._last_looks = JobReader(client, self.settings, again=False)
+        client = connect(self.settings.redis_url)
+        self.store = JobStore(client, self.settings, self.app.line(client.connection_pool))
+        last = connect(self.settings.redis_url, within=LOOK_WITHIN, again=False, most=LOOKS_AT_ONCE)
+        self._last_looks = JobReader(last, self.settings, Line(last.connection_pool, again=False))
         self._expected: dict[int, Waiter] = {}
         self._looking = threading.BoundedSemaphore(LOOKS_AT_ONCE)
         self._silent_until = float("-inf")
