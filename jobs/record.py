@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from jobs.status import Status
 
@@ -106,5 +107,9 @@ def rfc3339(micros: int | None) -> str | None:
     """A time as the contract writes it: RFC 3339, UTC, milliseconds."""
     if micros is None:
         return None
-    at = datetime.fromtimestamp(micros // 1_000_000, UTC)
-    return f"{at.isoformat()[:19]}.{micros // 1000 % 1000:03d}Z"
+    return f"{_to_the_second(micros // 1_000_000)}.{micros // 1000 % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]

@@ -210,7 +210,7 @@ class _Reader:
         self._stopped = True
 
     def _subscribe(self) -> PubSub:
-        pubsub: PubSub = self._store.client.pubsub()
+        pubsub: PubSub = self._store.client.pubsub(push_handler_func=_as_it_is)
         try:
             pubsub.subscribe(self.channel)
             if pubsub.get_message(timeout=SUBSCRIBED_WITHIN) is None:
@@ -269,3 +269,8 @@ class _Reader:
             match pubsub.handle_message(reply):
                 case {"type": "message", "data": told}:
                     self._told(told)
+
+
+def _as_it_is(reply: Any) -> Any:
+    """In place of redis-py's own, which looks for its logger and makes a text of every message."""
+    return reply

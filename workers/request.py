@@ -24,8 +24,10 @@ class NotRunnable(Ignore):  # type: ignore[misc]
 class JobRequest(Request):  # type: ignore[misc]
     """What the main process reports of a job (a time limit, a lost process) carries that process's name."""
 
-    def __init__(self, message: Any, **options: Any) -> None:
-        super().__init__(message, **options)
+    def __init__(self, message: Any, *, decoded: bool = False, **options: Any) -> None:
+        if not decoded:  # its body is read here in any case; the process that runs the job need not read it again
+            options["body"] = message.payload
+        super().__init__(message, decoded=True, **options)
         why = self._why_not_ours()
         if why is not None:
             raise InvalidTaskError(why)
