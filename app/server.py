@@ -59,9 +59,8 @@ class JsonErrorsWorker(ParkingWorker):
         spawn(self._end_idle, 1.0, self.cfg.keepalive)
         super().run()
 
-    def timeout_ctx(self) -> "_Idle":
-        """gunicorn enters it for each wait for a request."""
-        return _Idle(self._own.client, self._idle)
+    def idle(self, client: Any) -> "_Idle":
+        return _Idle(client, self._idle)
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         spawn(self._stop, sig, frame)

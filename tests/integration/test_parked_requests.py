@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
@@ -18,6 +18,7 @@ from support.servers import WITH_ONE_SERVER
 from support.service import Service
 from support.timing import assert_takes
 
+from app.parking import ANSWERS_IN_A_ROW
 from app.waiting import A_MOMENT
 from jobs.keys import KEYS
 from jobs.waiting_backend import LOOK_WITHIN
@@ -181,6 +182,22 @@ def test_clients_that_go_away_meanwhile_harm_nobody(service: Service) -> None:
     assert service.finished(job_id)["status"] == "Completed"
     eventually(lambda: clients() <= before)
     assert "Traceback" not in service.web.text
+
+
+def test_clients_that_do_not_read_keep_nobody_waiting(service: Service) -> None:
+    """Their answers are longer than what the kernel takes for them."""
+    job_id = str(service.submit(parameters={"text": "x" * 900_000}, delay=2).json()["id"])
+    with ExitStack() as stack:
+        for _ in range(2 * ANSWERS_IN_A_ROW):
+            stuck = stack.enter_context(socket.socket())
+            stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            stuck.connect(("127.0.0.1", service.port))
+            stuck.sendall(get(f"/jobs/{job_id}?wait=20"))
+        time.sleep(A_MOMENT * 2)
+        reading = [stack.enter_context(connected(service)) for _ in range(3)]
+        for connection in reading:
+            connection.sendall(get(f"/jobs/{job_id}?wait=20"))
+        assert [read_answer(connection).json()["status"] for connection in reading] == ["Completed"] * 3
 
 
 def test_as_many_wait_as_may_and_the_next_is_answered_at_once(tmp_path: Path, service: Service) -> None:

@@ -27,9 +27,10 @@ from app.server import Server, raise_file_limit
 
 def load():
     import time
-    from flask import Flask, request
+    from flask import Flask, Response, request
     from app import errors
     from app.body_timeout import BodyTimeout
+    from app.pending import Pending
     from app.proxies import TrustedProxies
 
     app = Flask("trivial", static_folder=None)
@@ -50,7 +51,16 @@ def load():
 
     served = TrustedProxies(BodyTimeout(app.wsgi_app, 1.0), ())
 
+    class Soon:  # a wait that is over after a third of a second
+        def __init__(self):
+            self.until = time.monotonic() + 0.3
+
+        tell = lambda self, on_wake: True
+        end = give_up = lambda self: None
+
     def breaking(environ, start_response):
+        if environ["PATH_INFO"] == "/later":
+            return Pending(Soon(), lambda _: Response("later"), environ["REQUEST_METHOD"], start_response)
         if environ["PATH_INFO"] == "/boom":
             raise RuntimeError("a secret")
         if environ["PATH_INFO"] == "/bad-header":
@@ -224,14 +234,16 @@ def test_a_piece_of_a_streamed_answer_leaves_when_it_is_made(served: Served) -> 
 def test_a_connection_without_a_request_is_closed_after_a_while_and_one_in_use_is_not(tmp_path: Path) -> None:
     server = Served(tmp_path / "log", keepalive=2)
     try:
-        with server.connect() as idle, server.connect() as half, server.connect() as used:
+        with server.connect() as idle, server.connect() as half, server.connect() as parked, server.connect() as used:
+            parked.sendall(get(b"/later"))
+            assert read_answer(parked).body == b"later"
             half.sendall(b"GET / HTTP/1.1\r\nHost:")
             began = time.monotonic()
             while time.monotonic() - began < 4:
                 used.sendall(get())
                 assert read_answer(used).status == 200
                 time.sleep(0.5)
-            assert (idle.recv(1), half.recv(1)) == (b"", b"")
+            assert (idle.recv(1), half.recv(1), parked.recv(1)) == (b"", b"", b"")
             used.sendall(get(b"/slow"))
             assert read_answer(used).body == b"done"
     finally:
@@ -267,16 +279,33 @@ def test_sigterm_ends_it_cleanly(tmp_path: Path) -> None:
 def test_idle_connections_do_not_hold_up_the_end_and_running_requests_are_answered(tmp_path: Path) -> None:
     server = Served(tmp_path / "log")
     try:
-        with server.connect() as silent, server.connect() as kept, server.connect() as busy:
+        with server.connect() as silent, server.connect() as kept, server.connect() as parked, server.connect() as busy:
             kept.sendall(get())
-            assert read_answer(kept).status == 200
+            parked.sendall(get(b"/later"))
+            assert [read_answer(connection).status for connection in (kept, parked)] == [200, 200]
             busy.sendall(get(b"/slow"))
             server.process.terminate()
             answer = read_answer(busy)
             assert answer.body == b"done"
             assert server.process.wait(6) == 0, "it should not last GRACE, which is 10 seconds"
-            assert (silent.recv(1), kept.recv(1)) == (b"", b"")
+            assert (silent.recv(1), kept.recv(1), parked.recv(1)) == (b"", b"", b"")
         assert "Traceback" not in server.log.read_text()
+    finally:
+        server.stop()
+
+
+def test_a_request_that_comes_at_the_end_on_a_connection_that_rests_is_answered(tmp_path: Path) -> None:
+    server = Served(tmp_path / "log")
+    try:
+        with server.connect() as rests:
+            rests.sendall(get(b"/later"))
+            assert read_answer(rests).body == b"later"
+            server.process.terminate()
+            time.sleep(0.1)  # less than a connection has for its next request
+            rests.sendall(get())
+            answer = read_answer(rests)
+            assert (answer.status, answer.headers["Connection"]) == (200, "close")
+            assert server.process.wait(6) == 0
     finally:
         server.stop()
 
