@@ -18,6 +18,7 @@ from support.eventually import eventually
 from support.processes import ROOT, clean_environ
 from support.raw_http import Answer, read_answer
 
+from app.server import IDLE_GRACE
 from launch.child import child_options
 from launch.redis_server import free_port
 
@@ -294,14 +295,16 @@ def test_idle_connections_do_not_hold_up_the_end_and_running_requests_are_answer
         server.stop()
 
 
-def test_a_request_that_comes_at_the_end_on_a_connection_that_rests_is_answered(tmp_path: Path) -> None:
+@pytest.mark.parametrize("after", [0.0, 0.3, 0.6])  # gunicorn looks once a second whether it was told to stop
+def test_a_request_that_comes_at_the_end_on_a_connection_that_rests_is_answered(tmp_path: Path, after: float) -> None:
     server = Served(tmp_path / "log")
     try:
         with server.connect() as rests:
+            time.sleep(after)
             rests.sendall(get(b"/later"))
             assert read_answer(rests).body == b"later"
             server.process.terminate()
-            time.sleep(0.1)  # less than a connection has for its next request
+            time.sleep(IDLE_GRACE * 0.7)
             rests.sendall(get())
             answer = read_answer(rests)
             assert (answer.status, answer.headers["Connection"]) == (200, "close")
