@@ -10,16 +10,22 @@ import threading
 import time
 from collections import deque
 from typing import Any
+from weakref import WeakMethod
 
 from hiredis import pack_command
-from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError, ResponseError, TimeoutError
+from redis.retry import Retry
 
 from jobs.redis_client import tried_twice
 
 AT_HAND = 16
 """Connections that a :class:`Line` keeps to itself."""
+MOST_AT_ONCE = 16
+"""Questions that are asked together: the server holds all answers to them, and each may be a record of a megabyte."""
 MOST_BYTES_AT_ONCE = 256 * 1024
 """Of what is asked together; one question may be longer."""
+ONE_TRY = Retry(NoBackoff(), 0)
 
 
 class Line:
@@ -86,11 +92,11 @@ class SharedLine:
     def __init__(self, pool: Any) -> None:
         self._pool = pool
         self._begin()
+        begin = WeakMethod(self._begin)  # a fork has a connection of its own, and none of its parent's questions
+        os.register_at_fork(after_in_child=lambda: (begin() or _nothing)())
 
     def ask(self, *command: Any) -> Any:
         """What the server answers; redis-py's errors."""
-        if self._pid != os.getpid():  # a fork has its own connections, and the pool knows it
-            self._begin()
         packed = pack_command(command)
         try:
             return self._ask(packed)
@@ -98,7 +104,6 @@ class SharedLine:
             return self._ask(packed)
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
         self._connection: Any = None
         self._asked: deque[_Question] = deque()
         """What has not been sent yet, in its order."""
@@ -140,8 +145,8 @@ class SharedLine:
             connection.send_packed_command([b"".join([question.packed for question in questions])])
             for question in questions:
                 try:
-                    question.answer(connection.read_response())
-                except ResponseError as refusal:
+                    question.answer(connection.read_response(disconnect_on_error=False))
+                except (ResponseError, UnicodeDecodeError) as refusal:  # all of the answer has been read
                     question.fail(refusal)
         except BaseException as error:
             self._give_up(questions, error)
@@ -162,7 +167,8 @@ class SharedLine:
 
     def _connected(self) -> Any:
         if self._connection is None:
-            self._connection = self._pool.get_connection()
+            self._connection = self._pool.make_connection()  # beside those that it counts
+            self._connection.retry = ONE_TRY  # the second one is with the question
         self._connection.connect()  # it is made anew if others have fallen silent
         return self._connection
 
@@ -170,7 +176,7 @@ class SharedLine:
         """What is to be asked together now."""
         taken: list[_Question] = []
         size = 0
-        while self._asked and size < MOST_BYTES_AT_ONCE:
+        while self._asked and len(taken) < MOST_AT_ONCE and size < MOST_BYTES_AT_ONCE:
             taken.append(self._asked.popleft())
             size += len(taken[-1].packed)
         return taken
@@ -221,6 +227,10 @@ class _Question:
 
 def _for_another(error: BaseException) -> Exception:
     """What those are told who asked together with one that failed so."""
-    if isinstance(error, RedisError):
+    if isinstance(error, (ConnectionError, TimeoutError)):
         return type(error)(*error.args)
     return ConnectionError(f"given up after {error!r} in another's answer")
+
+
+def _nothing() -> None:
+    """A line that is gone has nothing to begin."""

@@ -39,7 +39,7 @@ class Scripts:
     """Every script by name, on one client; the server learns each at its first use."""
 
     def __init__(self, client: Any, ask: Callable[..., Any] | None = None) -> None:
-        """``ask`` is a shorter way to the same server: :meth:`jobs.redis_client.Line.ask`, for those that live long."""
+        """``ask`` is a shorter way to the same server: :meth:`jobs.line.Line.ask`, for those that live long."""
         prelude = _text("prelude")
         self._client, self._ask = client, ask or client.execute_command
         self._texts = {name: _flags(name) + prelude + _shared(name) + _text(name) for name in NAMES}

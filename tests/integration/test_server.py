@@ -295,7 +295,7 @@ def test_idle_connections_do_not_hold_up_the_end_and_running_requests_are_answer
         server.stop()
 
 
-@pytest.mark.parametrize("after", [0.0, 0.3, 0.6])  # gunicorn looks once a second whether it was told to stop
+@pytest.mark.parametrize("after", [0.0, 0.25, 0.5, 0.75])  # gunicorn looks once a second whether it was told to stop
 def test_a_request_that_comes_at_the_end_on_a_connection_that_rests_is_answered(tmp_path: Path, after: float) -> None:
     server = Served(tmp_path / "log")
     try:
@@ -304,7 +304,7 @@ def test_a_request_that_comes_at_the_end_on_a_connection_that_rests_is_answered(
             rests.sendall(get(b"/later"))
             assert read_answer(rests).body == b"later"
             server.process.terminate()
-            time.sleep(IDLE_GRACE * 0.7)
+            time.sleep(IDLE_GRACE * 0.5)
             rests.sendall(get())
             answer = read_answer(rests)
             assert (answer.status, answer.headers["Connection"]) == (200, "close")

@@ -18,7 +18,6 @@ from support.eventually import eventually
 _SERVER = get_context("forkserver")
 _SERVER.set_forkserver_preload(
     [
-        "workers.__main__",  # it tells Celery something before that is imported
         *("celery.apps.worker", "celery.bin.worker", "celery.worker.consumer", "celery.concurrency.prefork"),
         *("jobs.celery_app", "workers.csv_profile", "workers.demo", "subscribers.delivering"),
     ]
