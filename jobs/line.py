@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from typing import Any
-from weakref import WeakMethod
+from weakref import WeakSet
 
 from hiredis import pack_command
 from redis.backoff import NoBackoff
@@ -91,9 +91,8 @@ class SharedLine:
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
-        self._begin()
-        begin = WeakMethod(self._begin)  # a fork has a connection of its own, and none of its parent's questions
-        os.register_at_fork(after_in_child=lambda: (begin() or _nothing)())
+        self.begin()
+        _SHARED.add(self)
 
     def ask(self, *command: Any) -> Any:
         """What the server answers; redis-py's errors."""
@@ -103,7 +102,8 @@ class SharedLine:
         except tried_twice():
             return self._ask(packed)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """With a connection of its own and no question: also in a fork, which has none of its parent's."""
         self._connection: Any = None
         self._asked: deque[_Question] = deque()
         """What has not been sent yet, in its order."""
@@ -160,10 +160,11 @@ class SharedLine:
         if isinstance(error, TimeoutError):  # who waits to be asked has waited as long
             questions = [*questions, *self._asked]
             self._asked.clear()
-        failed, *others = (question for question in questions if not question.is_answered)
-        failed.fail(error if isinstance(error, Exception) else _for_another(error))
-        for question in others:
-            question.fail(_for_another(error))
+        own = error if isinstance(error, Exception) else _for_another(error)
+        for question in questions:
+            if not question.is_answered:
+                question.fail(own)
+                own = _for_another(error)
 
     def _connected(self) -> Any:
         if self._connection is None:
@@ -232,5 +233,12 @@ def _for_another(error: BaseException) -> Exception:
     return ConnectionError(f"given up after {error!r} in another's answer")
 
 
-def _nothing() -> None:
-    """A line that is gone has nothing to begin."""
+_SHARED: WeakSet[SharedLine] = WeakSet()
+
+
+def _begin_in_a_fork() -> None:
+    for line in _SHARED:
+        line.begin()
+
+
+os.register_at_fork(after_in_child=_begin_in_a_fork)

@@ -40,7 +40,7 @@ class RecentSubmits:
         """``bound`` is the place in ``args`` of how many jobs may be New: what was accepted is not refused for that."""
         args = [*args[:bound], 0, *args[bound + 1 :]]
         now = time.monotonic()
-        size = sum([len(each) for each in args if isinstance(each, str)])
+        size = sum(len(each) for each in args if isinstance(each, str))
         with self._changing:
             self._forget(any_id)
             self._submits[any_id] = RecentSubmit(now, script, keys, args, size)

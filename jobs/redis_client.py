@@ -5,6 +5,7 @@ import socket
 
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import ConstantBackoff
+from redis.client import PubSub
 from redis.exceptions import ConnectionError, TimeoutError
 from redis.retry import Retry
 
@@ -66,6 +67,12 @@ def connect(
     )
     pool.connection_class = WarySSLConnection if url.startswith("rediss:") else PeekingConnection
     return Redis(connection_pool=pool)
+
+
+def subscriber(client: Redis) -> PubSub:
+    """What subscribes to channels; redis-py's own looks for its logger, and makes a text of every message."""
+    made: PubSub = client.pubsub(push_handler_func=lambda message: message)
+    return made
 
 
 def tried_twice(again: bool = True) -> tuple[type[Exception], ...]:

@@ -22,6 +22,7 @@ from jobs.errors import StoreUnavailable
 from jobs.keys import KEYS
 from jobs.recent_submits import RecentSubmit
 from jobs.record import Record
+from jobs.redis_client import subscriber
 from jobs.store import JobStore
 
 log = logging.getLogger(__name__)
@@ -210,7 +211,7 @@ class _Reader:
         self._stopped = True
 
     def _subscribe(self) -> PubSub:
-        pubsub: PubSub = self._store.client.pubsub(push_handler_func=_as_it_is)
+        pubsub = subscriber(self._store.client)
         try:
             pubsub.subscribe(self.channel)
             if pubsub.get_message(timeout=SUBSCRIBED_WITHIN) is None:
@@ -269,8 +270,3 @@ class _Reader:
             match pubsub.handle_message(reply):
                 case {"type": "message", "data": told}:
                     self._told(told)
-
-
-def _as_it_is(reply: Any) -> Any:
-    """In place of redis-py's own, which looks for its logger and makes a text of every message."""
-    return reply

@@ -15,6 +15,7 @@ from jobs.entry_id import order_of
 from jobs.events import Event
 from jobs.gap import Gap
 from jobs.keys import EVERYBODY, KEYS
+from jobs.redis_client import subscriber
 from subscribers.handler import Handler, OnGap, tell_gap
 from subscribers.repeats import Recent
 
@@ -80,7 +81,7 @@ class Live:
     def run(self, handler: Handler, on_gap: OnGap) -> None:
         """Hand over events until told to stop."""
         while not self._stopped.is_set():
-            pubsub = self._client.pubsub()
+            pubsub = subscriber(self._client)
             try:
                 self._begin()
                 pubsub.psubscribe(self._pattern)

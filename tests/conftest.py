@@ -58,6 +58,13 @@ def redis_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         yield server
 
 
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """The embedded one, for a single test: it may be killed, hang, or be counted on."""
+    with RedisServer(tmp_path / "redis") as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def service(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service, shared by the tests of a session: every test uses jobs of its own."""

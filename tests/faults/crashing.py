@@ -25,7 +25,7 @@ def arm(point: str) -> None:
     """Make this process, or a child of it, die at ``point``."""
     verb, _, when = point.partition("-")
     if verb in ("fetch", "ack"):
-        from jobs.transport import QoS
+        from jobs.qos import QoS
 
         method = {"fetch": "append", "ack": "ack"}[verb]
         setattr(QoS, method, _dying(getattr(QoS, method), when, point, lambda _: True))

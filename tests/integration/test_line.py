@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -169,12 +168,6 @@ class Busy:
     def let_go(self) -> None:
         self._client.lpush("held", "free")
         assert self.holds.result(5) == ["held", "free"]
-
-
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path / "redis") as running:
-        yield running
 
 
 def test_what_is_asked_meanwhile_is_sent_at_once_and_each_has_its_own_answer(own_server: RedisServer) -> None:

@@ -193,7 +193,6 @@ def test_clients_that_do_not_read_keep_nobody_waiting(service: Service) -> None:
             stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             stuck.connect(("127.0.0.1", service.port))
             stuck.sendall(get(f"/jobs/{job_id}?wait=20"))
-        time.sleep(A_MOMENT * 2)
         reading = [stack.enter_context(connected(service)) for _ in range(3)]
         for connection in reading:
             connection.sendall(get(f"/jobs/{job_id}?wait=20"))

@@ -30,12 +30,6 @@ def proxy(redis_server: RedisServer) -> Iterator[Proxy]:
         yield running
 
 
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path / "redis") as running:
-        yield running
-
-
 @contextmanager
 def hanging(server: RedisServer) -> Iterator[None]:
     os.kill(server.pid, signal.SIGSTOP)
