@@ -211,7 +211,7 @@ def test_when_the_connection_breaks_all_are_asked_again(own_server: RedisServer)
 
 
 def test_a_server_that_hangs_is_an_error_after_two_tries_whoever_asks_and_whenever(own_server: RedisServer) -> None:
-    limit, took = 0.5, []
+    limit, took = 1.0, []
     with Busy(own_server.url, within=limit) as busy:
         os.kill(own_server.pid, signal.SIGSTOP)
         try:

@@ -1,6 +1,7 @@
 """GET /jobs/{id} and /result: 202 until final, then 200; ETag and 304; 404."""
 
 import threading
+import time
 
 import pytest
 from support.eventually import eventually
@@ -11,13 +12,14 @@ NOBODY = "4fb1d1d6-6f0f-4c08-9a4e-3d4f8a1c2b7e"
 
 
 def test_a_job_is_polled_from_202_to_200(service: Service) -> None:
+    began = time.monotonic()
     job_id = service.submit("demo.random_delay", parameters={"seconds": 0.5}).json()["id"]
     running = service.get(f"/jobs/{job_id}")
     assert running.status_code == 202
     assert int(running.headers["Retry-After"]) >= 1
     ended = eventually(lambda: (a := service.get(f"/jobs/{job_id}")).status_code == 200 and a)
     assert ended.json()["status"] == "Completed"
-    assert ended.json()["duration"] == pytest.approx(0.5, abs=0.1)
+    assert 0.5 <= ended.json()["duration"] <= time.monotonic() - began
 
 
 @pytest.mark.parametrize(("params", "headers"), [({"wait": "0.25"}, {}), ({}, {"Prefer": "wait=0.25"})])

@@ -21,7 +21,7 @@ def test_a_job_that_ends_within_the_wait_is_answered_200(service: Service) -> No
 
 def test_a_job_that_takes_longer_is_answered_202_after_exactly_the_wait(service: Service) -> None:
     def submit_and_wait() -> None:
-        answer = service.submit("demo.random_delay", parameters={"seconds": 0.3}, wait=0.25)
+        answer = service.submit("demo.random_delay", parameters={"seconds": 1}, wait=0.25)
         assert answer.status_code == 202
         assert answer.headers["Location"] == f"{service.url}/jobs/{answer.json()['id']}"
         assert int(answer.headers["Retry-After"]) >= 1
