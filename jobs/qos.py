@@ -25,6 +25,7 @@ class QoS(redis.QoS):
     def ack(self, delivery_tag: str) -> None:
         if self._of_job(delivery_tag) is not None or not _done("acknowledge a message", super().ack, delivery_tag):
             virtual.QoS.ack(self, delivery_tag)
+        self.channel.fetch_again()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         if self._of_job(delivery_tag) is not None:
@@ -33,6 +34,7 @@ class QoS(redis.QoS):
             virtual.QoS.ack(self, delivery_tag)
         elif not _done("reject a message", super().reject, delivery_tag, requeue):
             virtual.QoS.ack(self, delivery_tag)
+        self.channel.fetch_again()
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
         message = self._of_job(tag)

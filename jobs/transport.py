@@ -1,4 +1,4 @@
-"""kombu's Redis transport with eight changes.
+"""kombu's Redis transport with nine changes.
 
 The queue of the usual priority bears the queue's own name:
 
@@ -21,6 +21,9 @@ And a fetch costs less: its command is packed once, a body that all jobs have is
 event loop is told once of each descriptor (see ``told_once``).
 
 And a fetch takes as many messages as there is room for (BLMPOP), where kombu's takes one (BRPOP).
+
+And a worker of greenlets that was full fetches again as soon as a job ends: without an event loop, kombu looks at
+what it may fetch only when it has waited two seconds for a message that nobody had been asked for.
 """
 
 import logging
@@ -190,6 +193,21 @@ class Channel(redis.Channel):
         """The same, for one that Celery has seen; it is still to be acknowledged or rejected."""
         self.set_aside(reason, self._came_from(message), dumps(message._raw).encode())
 
+    def fetch_again(self) -> None:
+        """There is room for a message: ask for it, if the one who waits for messages has not asked."""
+        transport = self.connection  # None once the channel is closed
+        if transport is None or transport.has_event_loop or self._in_poll or not self.active_queues:
+            return
+        connection = self.client.connection
+        is_waited_for = (self, self.client, "BRPOP") in transport.cycle._chan_to_sock
+        if not is_waited_for or connection._sock is None or not self.qos.can_consume():
+            return
+        try:
+            self._brpop_start()
+        except self.connection_errors:  # whoever waits for messages finds out, and connects again
+            self._in_poll = None
+            connection.disconnect()
+
     def stop_fetching(self) -> None:
         """End the fetch that is under way; what it has taken goes back."""
         connection, self._in_poll = self._in_poll, None
@@ -263,6 +281,8 @@ class Channel(redis.Channel):
 
 class Transport(redis.Transport):
     Channel = Channel
+    has_event_loop = False
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        self.has_event_loop = True
         super().register_with_event_loop(connection, ToldOnce(loop))  # type: ignore[no-untyped-call]

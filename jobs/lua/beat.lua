@@ -2,9 +2,10 @@
 -- KEYS  1 stream  2 consumers  3 held jobs  4 attempts  5 gaps  6 subscriptions
 -- ARGV  1 group  2 consumer  3 lease in microseconds  4 TTL of keys 2 to 5 in ms  5 name among the subscriptions
 --       6 'take' or '' (Redis was away: nobody could renew, so nothing is taken)
--- Returns 1; 0 when its lease was over and others have taken all it had; -1 when there is no such group.
+-- Returns 1; 0 when it has left, or its lease was over and others have taken all it had; -1 when there is no such group.
 local group, me, now = ARGV[1], ARGV[2], micros()
-if not redis.call('ZSCORE', KEYS[2], me) then return 0 end
+local till = redis.call('ZSCORE', KEYS[2], me)
+if not till or till == '0' then return 0 end
 local found = group_of(KEYS[1], group)
 if not found then return -1 end
 redis.call('ZADD', KEYS[2], whole(now + ARGV[3]), me)

@@ -134,6 +134,16 @@ def _own_id(connection: Any) -> int:
     return int(connection.read_response())
 
 
+def test_a_job_s_message_may_be_acknowledged_when_its_channel_is_closed(celery: JobsCelery, redis: Redis) -> None:
+    """A worker that has lost its connection does so with the jobs that ran meanwhile."""
+    queue = f"contract-{uuid4().hex[:8]}"
+    redis.lpush(queue, Queue(celery).message(submission(queue)))
+    with celery.connection_for_read() as connection:
+        received = connection.SimpleQueue(queue).get(timeout=3)
+    assert received.channel.connection is None
+    received.ack()
+
+
 def test_a_fetch_is_the_command_that_kombu_itself_would_send(celery: JobsCelery) -> None:
     class Recording:
         is_suspect = False

@@ -17,8 +17,11 @@ from support.events import Producer, pending
 from support.eventually import eventually
 from support.service import Service
 
+from jobs.errors import LeaseLost
+from jobs.group import Group
 from jobs.keys import KEYS
 from jobs.recovery import Recovery
+from jobs.redis_client import connect
 from jobs.subscriptions import entry_at
 from launch.redis_server import RedisServer
 from subscribers import Event, Subscriber
@@ -91,6 +94,17 @@ def test_every_subscription_is_listed_with_how_far_behind_it_is(service: Service
     assert first["last_seen_at"].endswith("Z")
     assert first["last_delivered_id"] == one.events[-1].entry_id
     assert first["consumers"] == second["consumers"] == 0
+
+
+def test_who_has_left_is_not_brought_back_by_its_last_beat(producer: Producer) -> None:
+    """It was under way on another thread, and would have let the service wait a lease for one who reads nothing."""
+    with connect(producer.settings.redis_url, as_text=False) as client:
+        group = Group(client, producer.settings, "svc", producer.owner)
+        group.join("me", "$")
+        group.beat("me", takes=True)
+        group.leave("me")
+        with pytest.raises(LeaseLost):
+            group.beat("me", takes=True)
 
 
 def test_living_processes_pending_events_and_dead_letters_are_counted(service: Service, producer: Producer) -> None:
