@@ -6,10 +6,12 @@ from typing import Any
 
 from celery import signals
 from kombu.entity import Queue
+from kombu.utils.compat import detect_environment
 
 from jobs.celery_app import JobsCelery, create_celery
 from jobs.collecting import collect_rarely
 from jobs.errors import SettingsError
+from jobs.line import Line, SharedLine
 from jobs.settings import Settings
 from workers.announcer import Announcer
 from workers.fetch_ahead import FetchAhead
@@ -30,7 +32,8 @@ def create_worker_app(settings: Settings) -> JobsCelery:
     Raises:
         SettingsError: a module cannot be imported, holds no job type, or two types have one name.
     """
-    app = create_celery(settings)
+    # greenlets ask together; in a process of a pool a soft time limit may raise anywhere, and threads gain nothing by it
+    app = create_celery(settings, SharedLine if detect_environment() == "gevent" else Line)
     types = list(find_job_types((*SHIPPED, *settings.modules)))
     for job_type in types:
         register(app, job_type)
