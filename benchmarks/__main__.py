@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import burst, events, growth, load, polling, rates, table, waiting
 from benchmarks.command import PEERS_PYTHON, count, draw, python, run, tell
-from benchmarks.systems import Arq, Ours, OursWithTaskEvents, Stock, System, Taskiq
+from benchmarks.systems import Arq, Ours, OursInGreenlets, OursWithTaskEvents, Stock, System, Taskiq
 
 
 def main(arguments: list[str]) -> int:
@@ -28,6 +28,7 @@ def _measure(options: argparse.Namespace, command: str) -> str:
         systems: list[System] = [
             Stock(directory / "stock"),
             Ours(directory / "ours"),
+            OursInGreenlets(directory / "greenlets"),
             OursWithTaskEvents(directory / "telling"),
         ]
         peers = _has_peers(options.peers)

@@ -185,6 +185,15 @@ class Ours(System):
         return document
 
 
+class OursInGreenlets(Ours):
+    """The same with one worker process, which runs its jobs in greenlets, as those of the peers do in an event loop."""
+
+    name = "ours, in greenlets"
+
+    def worker_arguments(self) -> list[str]:
+        return ["workers", "-P", "gevent", "-c", "10"]
+
+
 class OursWithTaskEvents(Ours):
     """The same, sending task events as it does while a Flower listens."""
 
