@@ -22,8 +22,7 @@ event loop is told once of each descriptor (see ``told_once``).
 
 And a fetch takes as many messages as there is room for (BLMPOP), where kombu's takes one (BRPOP).
 
-And a worker of greenlets that was full fetches again as soon as a job ends: without an event loop, kombu looks at
-what it may fetch only when it has waited two seconds for a message that nobody had been asked for.
+And a worker of greenlets that was full fetches again as soon as a job ends (see ``poller``).
 """
 
 import logging
@@ -50,6 +49,7 @@ from jobs.dead_letters import DeadLetters
 from jobs.envelope import read
 from jobs.errors import UnusableMessage
 from jobs.message import Message
+from jobs.poller import Poller
 from jobs.qos import QoS
 from jobs.told_once import ToldOnce
 
@@ -194,19 +194,9 @@ class Channel(redis.Channel):
         self.set_aside(reason, self._came_from(message), dumps(message._raw).encode())
 
     def fetch_again(self) -> None:
-        """There is room for a message: ask for it, if the one who waits for messages has not asked."""
-        transport = self.connection  # None once the channel is closed
-        if transport is None or transport.has_event_loop or self._in_poll or not self.active_queues:
-            return
-        connection = self.client.connection
-        is_waited_for = (self, self.client, "BRPOP") in transport.cycle._chan_to_sock
-        if not is_waited_for or connection._sock is None or not self.qos.can_consume():
-            return
-        try:
-            self._brpop_start()
-        except self.connection_errors:  # whoever waits for messages finds out, and connects again
-            self._in_poll = None
-            connection.disconnect()
+        """There is room for a message: whoever waits for messages is to ask for it."""
+        if self.connection is not None and not self._in_poll:  # no connection: the channel is closed
+            self.connection.cycle.wake()
 
     def stop_fetching(self) -> None:
         """End the fetch that is under way; what it has taken goes back."""
@@ -281,8 +271,10 @@ class Channel(redis.Channel):
 
 class Transport(redis.Transport):
     Channel = Channel
-    has_event_loop = False
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)  # type: ignore[no-untyped-call]
+        self.cycle: Any = Poller()  # type: ignore[no-untyped-call]
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
-        self.has_event_loop = True
         super().register_with_event_loop(connection, ToldOnce(loop))  # type: ignore[no-untyped-call]

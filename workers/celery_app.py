@@ -32,7 +32,7 @@ def create_worker_app(settings: Settings) -> JobsCelery:
     Raises:
         SettingsError: a module cannot be imported, holds no job type, or two types have one name.
     """
-    # greenlets ask together; in a process of a pool a soft time limit may raise anywhere, and threads gain nothing by it
+    # greenlets ask together; in a pool of processes a soft time limit may raise anywhere, and threads gain nothing
     app = create_celery(settings, SharedLine if detect_environment() == "gevent" else Line)
     types = list(find_job_types((*SHIPPED, *settings.modules)))
     for job_type in types:
