@@ -53,7 +53,7 @@ class Group:
     """The group of ``service`` on the stream of one owner, or of all.
 
     Every method raises StoreUnavailable when Redis cannot be used; those that name a consumer raise LeaseLost when
-    others have taken all it had, and GroupMissing when Redis knows no such group.
+    others have taken all it had or it has left, and GroupMissing when Redis knows no such group.
 
     Args:
         client: of bytes, for the stream may hold anything.
