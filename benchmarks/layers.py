@@ -35,7 +35,8 @@ LAYERS = {
         "pool and its pipes": ("billiard/", "celery/concurrency/", "workers/prefork.py"),
         "kombu's transport and messages": (
             *("kombu/transport/", "kombu/messaging.py", "kombu/message.py", "kombu/utils/json.py"),
-            *("jobs/transport.py", "jobs/qos.py", "jobs/envelope.py", "jobs/message.py", "jobs/told_once.py"),
+            *("jobs/transport.py", "jobs/poller.py", "jobs/qos.py"),
+            *("jobs/envelope.py", "jobs/message.py", "jobs/told_once.py"),
         ),
         "Celery's loop and requests": ("kombu/", "celery/worker/", "workers/request.py", "workers/consumer.py"),
         "Celery's tracing of a task": ("celery/",),

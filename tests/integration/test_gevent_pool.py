@@ -74,6 +74,9 @@ def test_a_worker_that_is_stopped_gives_its_job_back_and_ends(site: Service) -> 
 
 def test_one_that_was_full_fetches_again_when_a_job_ends(front_door: Service) -> None:
     """Not when it has waited two seconds for a message that it had not asked for: ten times here."""
+    for worker in front_door.workers:  # of a test before, should it have failed
+        worker.kill()
+    front_door.workers.clear()
     front_door.start_ready_worker("-P", "gevent", "-c", "2")
     jobs = [submit(front_door, "demo.random_delay", parameters={"seconds": 0.01}) for _ in range(20)]
     eventually(lambda: all(front_door.get(f"/jobs/{job_id}").status_code == 200 for job_id in jobs), within=10)
