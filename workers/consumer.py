@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,9 @@ from celery import signals
 from celery.exceptions import WorkerShutdown
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
+from redis.exceptions import RedisError
+
+from jobs.transport import Channel
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +30,17 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]
         try:
             super().start()
         except WorkerShutdown:
-            if self.fetch_ahead is not None:  # now: the pool is closed next, and forgets those who wait for a process
-                self.fetch_ahead.give_up(self)
+            self._fetch_no_more()  # now: the pool is closed next, which waits for its jobs, and forgets those beyond
             raise
+
+    def _fetch_no_more(self) -> None:
+        """What a fetch under way has taken goes back to its queue, and what was fetched ahead."""
+        channel = getattr(self.task_consumer, "channel", None)
+        if isinstance(channel, Channel):
+            with suppress(RedisError):  # then a reconciler finds the jobs
+                channel.stop_fetching()
+                if self.fetch_ahead is not None:
+                    self.fetch_ahead.give_back(self)
 
     def on_close(self) -> None:
         """At the end, and when the connection is lost, Celery forgets the jobs that no process has accepted.

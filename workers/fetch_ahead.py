@@ -6,13 +6,12 @@ back when their jobs are quick no more.
 """
 
 import logging
-from contextlib import suppress
 from time import monotonic
 from typing import Any
 
 from celery import bootsteps
 from celery.worker import state
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from workers.request import JobRequest
 
@@ -67,11 +66,20 @@ class FetchAhead(bootsteps.StartStopStep):  # type: ignore[misc]
         if self._timer is not None:
             self._timer.cancel()
 
-    def give_up(self, consumer: Any) -> None:
-        """The worker is to stop: nothing more is fetched, and what waits goes back."""
-        with suppress(RedisError):  # then a reconciler finds the jobs
-            consumer.task_consumer.channel.stop_fetching()
-            self._give_back(consumer)
+    def give_back(self, consumer: Any) -> None:
+        """What waits for a process is the next to be fetched, by whoever has one."""
+        channel, waiting = consumer.task_consumer.channel, consumer.controller.semaphore._waiting
+        requests = [request for _, (request,), _ in waiting]
+        jobs = [request for request in requests if isinstance(request, JobRequest)]
+        channel.give_back([request.message for request in jobs])
+        for request in jobs:
+            self._forget(waiting, request)
+        for request in reversed(requests):
+            if request not in jobs:  # a plain Celery task, of which kombu keeps a note
+                channel.give_back_noted(request.message)
+                self._forget(waiting, request)
+        if requests:
+            log.info("%d jobs that were fetched ahead go back to the queue: no process is free for them", len(requests))
 
     def _look_again(self, consumer: Any) -> None:
         pause = LOOK_EVERY if monotonic() < self._hurried_until else IDLE_LOOK_EVERY
@@ -82,7 +90,7 @@ class FetchAhead(bootsteps.StartStopStep):  # type: ignore[misc]
             ahead = self._ahead_now(max(consumer.pool.num_processes, 1))
             self._fetch(consumer, ahead)
             if not ahead:
-                self._give_back(consumer)
+                self.give_back(consumer)
         except ResponseError as error:  # a Redis that is full
             self._hurried_until = 0.0
             log.warning("what was fetched ahead cannot be given back: %s", error)
@@ -104,21 +112,6 @@ class FetchAhead(bootsteps.StartStopStep):  # type: ignore[misc]
         self._ahead = ahead
         if ahead:  # a fetch that is sent now may take so many as long as it lasts
             self._hurried_until = monotonic() + consumer.task_consumer.channel.brpop_timeout + LOOK_EVERY
-
-    def _give_back(self, consumer: Any) -> None:
-        """What waits for a process is the next to be fetched, by whoever has one."""
-        channel, waiting = consumer.task_consumer.channel, consumer.controller.semaphore._waiting
-        requests = [request for _, (request,), _ in waiting]
-        jobs = [request for request in requests if isinstance(request, JobRequest)]
-        channel.give_back([request.message for request in jobs])
-        for request in jobs:
-            self._forget(waiting, request)
-        for request in reversed(requests):
-            if request not in jobs:  # a plain Celery task, of which kombu keeps a note
-                channel.give_back_noted(request.message)
-                self._forget(waiting, request)
-        if requests:
-            log.info("%d jobs that were fetched ahead go back to the queue: no process is free for them", len(requests))
 
     @staticmethod
     def _forget(waiting: Any, request: Any) -> None:

@@ -41,6 +41,12 @@ def submit(site: Service, job_type: str, **body: object) -> str:
     return str(site.submit(job_type, **body).json()["id"])
 
 
+def is_fetching(redis: Redis) -> bool:
+    """Whether a worker that uses this database waits for messages."""
+    own_database = str(redis.get_connection_kwargs()["db"])
+    return any(client["cmd"] == "blmpop" and client["db"] == own_database for client in redis.client_list())
+
+
 def test_a_job_that_outlasts_its_lease_runs_once(site: Service) -> None:
     jobs = [submit(site, "demo.random_delay", parameters={"seconds": 3 * LEASE}) for _ in range(3)]
     ended = [site.finished(job_id) for job_id in jobs]
@@ -69,6 +75,22 @@ def test_a_worker_that_is_stopped_gives_its_job_back_and_ends(site: Service) -> 
     assert site.workers[0].stop(within=2 * GRACE) == 0
     assert site.get(f"/jobs/{job_id}").json()["status"] == "New"
     assert "Error" not in site.workers.pop().text
+    assert site.post(f"/jobs/{job_id}/cancel").status_code == 200
+
+
+def test_one_that_is_to_stop_fetches_no_more_while_its_jobs_end(site: Service) -> None:
+    """Its last fetch is ended: what comes now is for other workers, and not for a connection that nobody reads."""
+    running = submit(site, "demo.random_delay", parameters={"seconds": GRACE - 1})
+    eventually(lambda: site.get(f"/jobs/{running}").json()["status"] == "InProgress")
+    worker = site.workers.pop()
+    worker.popen.terminate()
+    with Redis.from_url(site.environ["JOBS_REDIS_URL"]) as redis:
+        eventually(lambda: not is_fetching(redis), within=4)
+        job_id = submit(site, "demo.noop")
+        assert worker.popen.poll() is None
+        assert redis.llen("default") == 1
+    assert worker.popen.wait(2 * GRACE) == 0
+    assert site.get(f"/jobs/{running}").json()["status"] == "Completed"
     assert site.post(f"/jobs/{job_id}/cancel").status_code == 200
 
 
