@@ -95,8 +95,8 @@ class Recovery:
             lost |= {job_id: force == "force" for job_id, force in zip(reply[::2], reply[1::2], strict=True)}
         return lost
 
-    def reconcile(self, token: str, queues: Iterable[str], grace: bool) -> bool:
-        """Look once over all jobs, and help those that need it; whether it was on us to do so.
+    def reconcile(self, token: str, queues: Iterable[str], grace: bool) -> bool | None:
+        """Look once over all jobs, and help those that need it; whether there may be more. None: another worker leads.
 
         ``token`` names this worker: one leads, until it is silent for a third of a lease. With ``grace`` nothing is
         taken from anybody for one more lease: this worker could not look for a while, so others could not renew.
@@ -113,7 +113,7 @@ class Recovery:
             [token, lease // 1000 // LEADS_FOR_LEASES, MOST_AT_ONCE, lease, WINDOW, "grace" if grace else ""],
         )
         if not reply:
-            return False
+            return None
         expired, due, gone = reply
         records = {record.id: record for record in self._store.records(expired)}
         for job_id in expired:
@@ -124,7 +124,7 @@ class Recovery:
         self._enqueue(dict.fromkeys(due, ("", KEYS.scheduled)), "its time has come")
         ids, since, where = gone[::3], gone[1::3], gone[2::3]
         self._enqueue(dict(zip(ids, zip(since, where, strict=True), strict=True)), "its message was gone")
-        return True
+        return max(len(expired), len(due), len(ids)) >= MOST_AT_ONCE
 
     def _enqueue(self, jobs: Mapping[str, tuple[str, str]], why: str) -> None:
         """``jobs``: since when each waits ('' for a scheduled one), and the key that says so."""
@@ -156,8 +156,8 @@ class Recovery:
             return False
         return True
 
-    def sweep(self, retention: float) -> int:
-        """Remove what is left of jobs whose time is over, and events that are too old or too many; how many jobs."""
+    def sweep(self, retention: float) -> bool:
+        """Remove what is left of jobs whose time is over, and events that are too old or too many; is there more?"""
         keys = [
             KEYS.expiry,
             KEYS.stream,
@@ -168,4 +168,5 @@ class Recovery:
             KEYS.index_of_tag_prefix,
             KEYS.stream_of(""),
         ]
-        return int(self._store.call("sweep", keys, [MOST_AT_ONCE, int(retention * 1e6), self._store.stream_limits]))
+        swept = self._store.call("sweep", keys, [MOST_AT_ONCE, int(retention * 1e6), self._store.stream_limits])
+        return int(swept) == MOST_AT_ONCE

@@ -26,9 +26,9 @@ class Reconciler:
         self._every = app.settings.lease / LOOKS_A_LEASE
         self._stopped = threading.Event()
         self._queues: set[str] = set()
-        self._queues_at = self._swept_at = -QUEUES_EVERY
+        self._queues_at = self._swept_at = float("-inf")
         self._looked_at: float | None = None
-        """When the last look began that Redis answered; None until one has."""
+        """When the last look ended that Redis answered; None until one has."""
 
     def start(self, **_: Any) -> None:
         threading.Thread(target=self._run, name="reconciler", daemon=True).start()
@@ -46,13 +46,17 @@ class Reconciler:
                 log.exception("not reconciled")
 
     def _look(self) -> None:
+        """At most as long again as the pause before it: a look finds some jobs of each kind, and may leave others."""
         recovery, began = self._app.backend.recovery, time.monotonic()
         was_away = self._looked_at is not None and began - self._looked_at > self._app.settings.lease / 2
-        leads = recovery.reconcile(WORKER, self._known_queues(), grace=was_away)
-        self._looked_at = began
-        if leads and began - self._swept_at >= SWEEP_EVERY:
-            recovery.sweep(self._app.settings.retention)
+        more = recovery.reconcile(WORKER, self._known_queues(), grace=was_away)
+        while more and time.monotonic() - began < self._every:
+            more = recovery.reconcile(WORKER, self._known_queues(), grace=False)
+        self._looked_at = time.monotonic()
+        if more is not None and began - self._swept_at >= SWEEP_EVERY:
             self._swept_at = began
+            while recovery.sweep(self._app.settings.retention) and time.monotonic() - began < self._every:
+                pass
 
     def _known_queues(self) -> set[str]:
         if time.monotonic() - self._queues_at >= QUEUES_EVERY:

@@ -12,9 +12,10 @@ local function forget_old(stream, how)
   redis.call('XTRIM', stream, 'MINID', how, needed and precedes(needed, before) and needed or before)
 end
 
-local swept = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', whole(now), 'LIMIT', 0, tonumber(ARGV[1]))
+local swept, owners = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', whole(now), 'LIMIT', 0, tonumber(ARGV[1])), {}
 for _, entry in ipairs(swept) do
   local id, owner, type, status, tags = unpack(cjson.decode(entry))
+  owners[owner] = true
   redis.call('ZREM', KEYS[1], entry)
   if redis.call('EXISTS', KEYS[3] .. id) == 0 then  -- else it was run again since
     redis.call('ZREM', KEYS[4] .. owner, id)
@@ -22,6 +23,8 @@ for _, entry in ipairs(swept) do
     redis.call('ZREM', KEYS[6] .. status, id)
     for name, value in pairs(cjson.decode(tags)) do redis.call('ZREM', KEYS[7] .. name .. '=' .. value, id) end
   end
+end
+for owner in pairs(owners) do
   local events = KEYS[8] .. owner
   if redis.call('EXISTS', events) == 1 then
     forget_old(events, '=')

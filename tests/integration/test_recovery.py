@@ -16,6 +16,7 @@ import requests
 from redis import Redis
 from support.eventually import eventually
 from support.processes import is_gone
+from support.publishing import created, store_of
 from support.service import Service
 from support.stored import job_ids
 
@@ -266,6 +267,22 @@ def test_what_is_left_of_expired_jobs_is_swept(front_door: Service, redis: Redis
         eventually(lambda: site.get(f"/jobs/{job_id}").status_code == 404)
         keys = [KEYS.index_of_owner("swept"), KEYS.index_of_tag("a", "b"), KEYS.stream_of("swept")]
         eventually(lambda: not redis.exists(*keys) and job_id not in job_ids(redis))
+
+
+def test_a_look_goes_on_while_there_is_more(own_server: RedisServer, tmp_path: Path) -> None:
+    """It takes up 200 jobs of a kind: else so many would be all that expire, or whose time comes, between two looks."""
+    settings = {"JOBS_LEASE": "36", "JOBS_RETENTION": "1"}  # it looks every three seconds
+    url = own_server.url.removesuffix("/0") + "/7"
+    with Service(tmp_path, own_server, JOBS_REDIS_URL=url, **settings).without_workers() as site:
+        with store_of(site.settings) as store:
+            for _ in range(500):
+                job_id = created(store, "swept")
+                store.complete(job_id, "{}", store.claim(job_id))
+        delayed = [{"type": "demo.noop", "delay": 0.1}] * 500
+        site.start_ready_worker()
+        assert site.post("/jobs/batch", {"jobs": delayed}).status_code == 202
+        with Redis.from_url(url) as redis:
+            eventually(lambda: not redis.exists(KEYS.scheduled, KEYS.index_of_owner("swept")), within=8)
 
 
 def test_a_web_process_that_is_stopped_answers_those_who_wait(site: Service, tmp_path: Path) -> None:
