@@ -57,20 +57,37 @@ class JobBackend(WaitingBackend):
     def _store_result(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **_: Any
     ) -> None:
+        state, result = self._as_kept(state, result)
         try:
-            self._move(task_id, result, state, request)
-        except JobError as unusable:  # the result cannot be kept, and that is how the job ends
-            self._move(task_id, unusable, states.FAILURE, request)
+            self._move_or_adopt(task_id, result, state, request)
         except JobNotFound:
-            if not _is_of_plain_task(request):
-                log.warning("job %s has no record: its state %s is not recorded", task_id, state)
-                return
-            self._adopt(task_id, request)
-            self._move(task_id, result, state, request)
+            log.warning("job %s has no record: its state %s is not recorded", task_id, state)
         except InvalidTransition as refused:
             log.warning("job %s: %s not recorded, it is %s", task_id, state, refused.current)
         except StoreRefused as refused:
             log.error("job %s: %s not recorded: %s", task_id, state, refused.refusal)
+
+    def _as_kept(self, state: str, result: Any) -> tuple[str, Any]:
+        """A result as JSON text; when it cannot be kept, that is how the job ends."""
+        if state != states.SUCCESS:
+            return state, result
+        try:
+            text = dump(result)
+            size, most = len(text.encode()), self.settings.max_result
+            if size > most:
+                raise JobError(f"The result has {size} bytes; at most {most} are kept.", error_type="result-too-large")
+        except JobError as unusable:
+            return states.FAILURE, unusable
+        return state, text
+
+    def _move_or_adopt(self, task_id: str, result: Any, state: str, request: Any) -> None:
+        try:
+            self._move(task_id, result, state, request)
+        except JobNotFound:
+            if not _is_of_plain_task(request):
+                raise
+            self._adopt(task_id, request)
+            self._move(task_id, result, state, request)
 
     def _move(self, job_id: str, result: Any, state: str, request: Any) -> None:
         claim: Claim | None = getattr(request, "claim", None)
@@ -79,7 +96,7 @@ class JobBackend(WaitingBackend):
             case states.STARTED:
                 self.store.claim(job_id)
             case states.SUCCESS:
-                self._complete(job_id, dump(result), claim)
+                self.store.complete(job_id, result, claim)
             case states.RETRY if claim is not None:
                 self._retry(claim, error_of(result), request.retry_in)
             case states.FAILURE if claim is None and isinstance(result, WorkerLostError):
@@ -95,15 +112,13 @@ class JobBackend(WaitingBackend):
         except AttemptsUsedUp:
             self.store.fail(claim.id, error_json, claim)
 
-    def _complete(self, job_id: str, result_json: str, claim: Claim | None) -> None:
-        size, most = len(result_json.encode()), self.settings.max_result
-        if size > most:
-            raise JobError(f"The result has {size} bytes; at most {most} are kept.", error_type="result-too-large")
-        self.store.complete(job_id, result_json, claim)
-
     def _adopt(self, task_id: str, request: Any) -> None:
         """Give a plain Celery task, sent by somebody else, a record of its own."""
-        parameters = dump(getattr(request, "kwargs", None) or {})
+        try:
+            parameters = dump(getattr(request, "kwargs", None) or {})
+        except JobError as unusable:  # it runs with them all the same
+            log.warning("task %s: its record has no parameters: %s", task_id, unusable)
+            parameters = "{}"
         queue = (getattr(request, "delivery_info", None) or {}).get("routing_key") or "default"
         job = Submission(
             id=task_id,

@@ -1,16 +1,20 @@
 """``app.AsyncResult(job_id).get(timeout=…)`` works for anyone, with exact times."""
 
+import math
 import threading
 from uuid import uuid4
 
 import pytest
+from celery import states
 from celery.exceptions import TaskRevokedError, TimeoutError
 from support.eventually import eventually
+from support.publishing import created
 from support.service import Service
 from support.timing import assert_takes
 
 from jobs.celery_app import JobsCelery
 from jobs.errors import JobFailed
+from jobs.status import Status
 
 
 def test_a_plain_script_gets_the_result(service: Service, celery: JobsCelery) -> None:
@@ -80,3 +84,20 @@ def test_a_plain_celery_task_has_its_life_recorded(service: Service, celery: Job
         {"a": 1, "b": 2},
     )
     assert service.get("/jobs", params={"type": "sample.plain"}).json()
+
+
+def test_a_plain_task_runs_with_arguments_that_are_no_json(service: Service, celery: JobsCelery) -> None:
+    sent = celery.send_task("sample.plain", kwargs={"a": math.nan, "b": 2})
+    with pytest.raises(JobFailed, match="cannot be written as JSON"):
+        sent.get(timeout=5)
+    job = service.get(f"/jobs/{sent.id}").json()
+    assert (job["status"], job["error"]["type"], job["parameters"]) == ("Failed", "result-not-json", {})
+
+
+def test_a_result_that_cannot_be_kept_is_nothing_to_a_job_that_has_ended(celery: JobsCelery) -> None:
+    store = celery.backend.store
+    job_id = created(store, "microservice-x")
+    store.claim(job_id)
+    store.cancel(job_id)
+    celery.backend.store_result(job_id, math.nan, states.SUCCESS)
+    assert store.get(job_id).status is Status.CANCELLED
