@@ -10,6 +10,7 @@ from werkzeug.http import parse_etags
 
 from app.documents import etag, job_document, self_url
 from app.front_door import FrontDoor
+from app.proxies import own_url
 from jobs.record import Record
 from jobs.status import Status
 
@@ -23,7 +24,7 @@ class Answer(Response):
 
 def base_url(door: FrontDoor) -> str:
     """What the URLs we hand out start with."""
-    return door.settings.public_url or f"{request.scheme}://{request.host}{request.script_root}"
+    return door.settings.public_url or own_url(request.environ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,13 @@ def answer_poll(door: FrontDoor, asked: Asked, record: Record, applied: str | No
     else:
         response = _accepted(door, record, asked.base)
     response.set_etag(etag(record))
+    response.headers["Cache-Control"] = "no-cache"
+    return with_preference(response, applied)
+
+
+def answer_accepted(door: FrontDoor, asked: Asked, record: Record, applied: str | None) -> Response:
+    """202 for a job whose result is asked for and not there yet, whatever of the job the caller knows."""
+    response = _accepted(door, record, asked.base)
     response.headers["Cache-Control"] = "no-cache"
     return with_preference(response, applied)
 

@@ -136,7 +136,8 @@ def _with_etag(response: Response, batch: Batch) -> Response:
 
 def _etag(batch: Batch) -> str:
     """The document's version: it changes with every move of one of its jobs."""
-    return "-".join([batch.id[:8], *(str(count) for count in batch.counts.values()), str(batch.finished_at or "")])
+    counts = ".".join(str(count) for count in batch.counts.values())
+    return f"{batch.id[:8]}-{batch.created_at:x}-{batch.status}-{counts}-{batch.finished_at or 0:x}"
 
 
 def _retry_after(batch: Batch) -> int:

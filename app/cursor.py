@@ -26,6 +26,7 @@ def from_cursor(cursor: str) -> Position:
         created_at, job_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if type(created_at) is not int or not isinstance(job_id, str) or not 0 <= created_at < 2**53:
             raise ValueError
+        job_id.encode()
     except (ValueError, TypeError, binascii.Error, RecursionError) as error:
         raise ValueError("Not a cursor from a Link of ours.") from error
     return Position(created_at, job_id)

@@ -34,8 +34,11 @@ def self_url(job_id: str, base: str) -> str:
 
 
 def etag(record: Record) -> str:
-    """The document's version, without quotes: it changes with every event of the job, and with nothing else."""
-    return f"{record.id[:8]}-{record.sequence}"
+    """The document's version, without quotes: it changes with every event of the job, and with nothing else.
+
+    An id may be used again after a DELETE, but not in the same microsecond.
+    """
+    return f"{record.id[:8]}-{record.created_at:x}-{record.sequence}"
 
 
 def _members(record: Record, base: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from flask_smorest import Blueprint
 
 from app.answers import (
     Asked,
+    answer_accepted,
     answer_empty,
     answer_job,
     answer_json,
@@ -82,7 +83,7 @@ class Jobs(MethodView):
             owner=query.get("owner"),
             status=Status(query["status"]) if "status" in query else None,
             type=query.get("type"),
-            tags=dict(tag.split("=", 1) for tag in query["tag"]),
+            tags=[_tag(text) for text in query["tag"]],
             created_after=query.get("created_after"),
             created_before=_whole_millisecond(query.get("created_before")),
         )
@@ -185,7 +186,7 @@ def _answer_result(door: FrontDoor, at: Asked, record: Record, applied: str | No
             detail = f"Job {record.id} was cancelled."
             response = _no_result(at, record, "job-cancelled", "The job was cancelled", detail)
         case _:
-            return answer_poll(door, at, record, applied)
+            return answer_accepted(door, at, record, applied)
     return with_preference(response, applied)
 
 
@@ -198,6 +199,11 @@ def _no_result(at: Asked, record: Record, slug: str, title: str, detail: str) ->
 def _why(record: Record) -> str:
     message = json.loads(record.error_json or "{}").get("message", "")
     return f"Job {record.id} failed: {message}"
+
+
+def _tag(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
 
 
 def _whole_millisecond(at: int | None) -> int | None:

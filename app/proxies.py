@@ -23,6 +23,7 @@ FORWARDED = (
     "HTTP_X_FORWARDED_PREFIX",
 )
 _HOST = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{1,5}))?", re.ASCII)
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*/?", re.ASCII)
 
 
@@ -76,7 +77,7 @@ def _is_ipv6(text: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _is_port(text: str) -> bool:
-    return re.fullmatch("[0-9]{1,5}", text, re.ASCII) is not None and 0 < int(text) < 65536
+    return re.fullmatch("[1-9][0-9]{0,4}", text, re.ASCII) is not None and int(text) < 65536
 
 
 def _makes_urls(environ: dict[str, Any]) -> bool:
@@ -86,6 +87,16 @@ def _makes_urls(environ: dict[str, Any]) -> bool:
     prefix = environ.get("SCRIPT_NAME", "")
     prefix_is_path = not prefix or _PREFIX.fullmatch(prefix) is not None
     return scheme_is_ours and prefix_is_path and (host is None or is_host(host)) and (not port or _is_port(port))
+
+
+def own_url(environ: dict[str, Any]) -> str:
+    """What the URLs that we hand out start with, as the request has it, once :class:`TrustedProxies` has looked at it.
+
+    werkzeug's ``host`` is empty for a name with an underscore, as Docker Compose makes them.
+    """
+    scheme, name = environ["wsgi.url_scheme"], environ["SERVER_NAME"]
+    host = environ.get("HTTP_HOST") or f"{f'[{name}]' if ':' in name else name}:{environ['SERVER_PORT']}"
+    return f"{scheme}://{host.removesuffix(_USUAL_PORTS[scheme])}{environ.get('SCRIPT_NAME', '').rstrip('/')}"
 
 
 def _refuse(environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:

@@ -17,6 +17,8 @@ from jobs.batch import BatchSubmission
 from jobs.errors import BatchNotFound, InvalidParameters, JobNotFound, UnknownJobType
 from jobs.submission import Submission, new_traceparent
 
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+
 
 def canonical(job_id: str) -> str:
     """A job id as we write it.
@@ -130,4 +132,4 @@ def _idempotency_key() -> str | None:
 
 def _traceparent() -> str:
     given = request.headers.get("traceparent", "")
-    return given if re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", given, re.ASCII) else new_traceparent()
+    return given if _TRACEPARENT.fullmatch(given) else new_traceparent()

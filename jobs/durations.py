@@ -40,12 +40,12 @@ class Durations:
     def retry_after(self, age: float, starts_in: float = 0.0) -> int:
         """Whole seconds, at least 1, after which a job of this type is worth a look.
 
-        It has run ``age`` seconds, or will begin in ``starts_in`` seconds.
+        It has run ``age`` seconds, or will begin in ``starts_in`` seconds: before that there is nothing to be seen.
         """
         expected = self.quantile(WORTH_A_LOOK, older_than=age)
         if expected is None:  # none has taken this long (or none has ended): look again after as long once more
-            return min(LONGEST_RETRY_AFTER, max(UNKNOWN_RETRY_AFTER, ceil(age / 2 + starts_in)))
-        return min(LONGEST_RETRY_AFTER, max(1, round(expected - age + starts_in)))
+            return max(UNKNOWN_RETRY_AFTER, ceil(min(LONGEST_RETRY_AFTER, age / 2) + starts_in))
+        return max(1, round(min(LONGEST_RETRY_AFTER, expected - age) + starts_in))
 
 
 NOTHING_KNOWN = Durations(())

@@ -1,6 +1,6 @@
 """The list of jobs: which ones, newest first, a page at a time (docs/decisions/0002)."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.keys import KEYS
@@ -29,7 +29,8 @@ class Selection:
     owner: str | None = None
     status: Status | None = None
     type: str | None = None
-    tags: Mapping[str, str] | None = None
+    tags: Sequence[tuple[str, str]] = ()
+    """Names and values, all of which it must have."""
     created_after: int | None = None
     created_before: int | None = None
 
@@ -63,7 +64,7 @@ def page(
 
 def _indexes(selection: Selection) -> list[str]:
     """Those in all of which a selected job stands; none where every job is selected."""
-    indexes = [KEYS.index_of_tag(name, value) for name, value in (selection.tags or {}).items()]
+    indexes = [KEYS.index_of_tag(name, value) for name, value in selection.tags]
     if selection.owner is not None:
         indexes.append(KEYS.index_of_owner(selection.owner))
     if selection.status is not None:

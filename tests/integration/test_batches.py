@@ -67,6 +67,18 @@ def test_a_batch_that_goes_on_is_202_and_polled_to_its_end(service: Service) -> 
     assert (again.status_code, again.content) == (304, b"")
 
 
+def test_a_batch_that_is_between_two_attempts_is_another_version(service: Service) -> None:
+    failing = {"type": "demo.fail", "parameters": {"retryable": True}}
+    submitted = service.submit_batch([failing])
+    path = f"/batches/{submitted.json()['id']}"
+    between = eventually(
+        lambda: (b := service.get(path).json())["counts"]["New"] == 1 and b["status"] == "InProgress" and b, within=10
+    )
+    known = {"If-None-Match": submitted.headers["ETag"]}
+    assert (between["status"], service.get(path, headers=known).status_code) == ("InProgress", 202)
+    service.post(f"/jobs/{submitted.json()['jobs'][0]}/cancel")
+
+
 def test_who_has_this_version_of_a_batch_that_goes_on_is_told_so(service: Service) -> None:
     batch = service.submit_batch([noop(1), {"type": "demo.noop", "delay": 3600}]).json()
     path = f"/batches/{batch['id']}"

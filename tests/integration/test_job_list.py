@@ -45,6 +45,8 @@ def test_jobs_are_listed_newest_first(service: Service, owner: str) -> None:
         ({"tag": "n=1"}, 1),
         ({"tag": ["n=1", "team=x"]}, 1),
         ({"tag": ["n=1", "team=y"]}, 0),
+        ({"tag": ["n=1", "n=1"]}, 1),
+        ({"tag": ["n=2", "n=1"]}, 0),
         ({"created_after": "2020-01-01T00:00:00Z"}, 5),
         ({"created_before": "2020-01-01T00:00:00+02:00"}, 0),
         ({"created_before": "1970-01-01T00:00:00Z"}, 0),
@@ -82,6 +84,7 @@ def test_following_the_links_gives_every_job_once(service: Service, owner: str) 
         *("limit=0", "limit=201", "limit=x", "limit=1_0", "limit=%2B5", "limit=%EF%BC%95", "limit=5.0", "limit=%205"),
         *("limit=1&limit=2", "status=new", "cursor=abc", "cursor=", "owner=a%20b"),
         *("created_after=yesterday", "created_after=2026-01-01", "tag=x", "no_such=1", "tag=%00=x", "cursor=WzEsMl0"),
+        "cursor=WzEsIlx1ZDgwMCJd",  # a half of a character
     ],
 )
 def test_a_wrong_query_is_told(service: Service, query: str) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from uuid import uuid4
 
 import pytest
 from support.eventually import eventually
@@ -61,9 +62,19 @@ def test_the_etag_changes_with_the_job_and_304_answers_who_has_it(service: Servi
     assert service.get(f"/jobs/{job_id}", headers={"If-None-Match": f'"x", {ended.headers["ETag"]}'}).status_code == 304
 
 
+def test_an_id_that_is_used_again_has_another_etag(service: Service) -> None:
+    job_id = str(uuid4())
+    first = service.submit("demo.noop", id=job_id, wait=5)
+    assert service.delete(f"/jobs/{job_id}").status_code == 204
+    assert service.submit("demo.noop", id=job_id, wait=5, tags={"a": "b"}).status_code == 200
+    known = {"If-None-Match": first.headers["ETag"]}
+    assert service.get(f"/jobs/{job_id}", headers=known).status_code == 200
+
+
 def test_the_bare_result_is_served_once_there(service: Service) -> None:
     job_id = service.submit("demo.random_delay", parameters={"seconds": 0.3}).json()["id"]
-    early = service.get(f"/jobs/{job_id}/result")
+    known = service.get(f"/jobs/{job_id}").headers["ETag"]
+    early = service.get(f"/jobs/{job_id}/result", headers={"If-None-Match": known})
     assert early.status_code == 202
     assert "Retry-After" in early.headers
     assert service.get(f"/jobs/{job_id}/result?wait=5").json() == {"seconds": 0.3}

@@ -238,13 +238,13 @@ def test_a_broken_text_fails_with_the_place_where_it_breaks(text, where):
 # Parameters
 
 
-@pytest.mark.parametrize("delimiter", ["", ",,", '"', "\n", "\r", ",\n", "a", "Z", "7", "é", "²", "\ud800", None, 1])
+@pytest.mark.parametrize("delimiter", ["", ",,", '"', "\n", "\r", ",\n", "a", "Z", "7", "\ud800", None, 1])
 def test_what_cannot_stand_between_fields_is_refused_as_delimiter(delimiter):
     with pytest.raises(ValidationError, match="delimiter"):
         profile.load({"csv": "a", "delimiter": delimiter})
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", ":", "~", "§", "\N{GRINNING FACE}"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", ":", "~", "§", "é", "\N{GRINNING FACE}"])
 def test_a_delimiter_may_be_any_other_character(delimiter):
     loaded = profile.load({"csv": f"a{delimiter}b\n1{delimiter}2\n", "delimiter": delimiter})
     assert profile(RecordingJob(), **loaded)["rows"] == 1

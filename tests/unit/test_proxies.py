@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.proxies import FORWARDED, TrustedProxies, is_host
+from app.proxies import FORWARDED, TrustedProxies, is_host, own_url
 
 NETWORKS = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")]
 FORGED = {
@@ -102,12 +102,30 @@ BAD_HOSTS = [
     "[127.0.0.1]",
     "bücher.example",
     "a" * 254,
+    "a:080",
 ]
 
 
 @pytest.mark.parametrize("host", ["localhost", "a:80", "jobs.example.org:65535", "127.0.0.1:8000", "[::1]:8000", "a_b"])
 def test_hosts_are_recognised(host: str) -> None:
     assert is_host(host)
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({"HTTP_HOST": "my_service:8000"}, "http://my_service:8000"),
+        ({"HTTP_HOST": "a:80"}, "http://a"),
+        ({"HTTP_HOST": "a:443"}, "http://a:443"),
+        ({"HTTP_HOST": "a:443", "wsgi.url_scheme": "https"}, "https://a"),
+        ({"HTTP_HOST": "[::1]:8000", "SCRIPT_NAME": "/api/"}, "http://[::1]:8000/api"),
+        ({"SERVER_NAME": "::1"}, "http://[::1]:8000"),
+        ({"SERVER_PORT": "80"}, "http://front"),
+    ],
+)
+def test_urls_are_those_that_the_request_came_by(environ: dict[str, str], url: str) -> None:
+    request = {"wsgi.url_scheme": "http", "SERVER_NAME": "front", "SERVER_PORT": "8000", "SCRIPT_NAME": ""}
+    assert own_url({**request, **environ}) == url
 
 
 @pytest.mark.parametrize("host", BAD_HOSTS)
