@@ -11,7 +11,9 @@ from jobs.store import JobStore
 log = logging.getLogger(__name__)
 
 PROGRESS_EVERY = 0.2
-"""Seconds between two written reports of progress; the ones in between are dropped, the last one is not."""
+"""Seconds between two written reports of progress; of the ones in between only the last is written, at the end."""
+LONGEST_MESSAGE = 1000
+"""Characters of a report's message that are kept."""
 
 
 class RunningJob:
@@ -20,6 +22,8 @@ class RunningJob:
     def __init__(self, store: JobStore, claim: Claim) -> None:
         self._store, self._claim = store, claim
         self._written_at = float("-inf")
+        self._unwritten = ""
+        self._is_done = False
 
     @property
     def id(self) -> str:
@@ -34,11 +38,17 @@ class RunningJob:
         return self._claim.attempt
 
     def progress(self, current: float, total: float | None = None, message: str | None = None) -> None:
-        done = total is not None and current >= total
-        now = time.monotonic()
-        if done or now - self._written_at >= PROGRESS_EVERY:
-            self._written_at = now
-            self._tell(_progress_json(current, total, message))
+        was_done, self._is_done = self._is_done, total is not None and current >= total
+        self._unwritten = _progress_json(current, total, message)
+        if (self._is_done and not was_done) or time.monotonic() - self._written_at >= PROGRESS_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the last report, if it has not been."""
+        if self._unwritten:
+            report, self._unwritten = self._unwritten, ""
+            self._written_at = time.monotonic()
+            self._tell(report)
 
     def raise_if_cancelled(self) -> None:
         self._tell()
@@ -54,6 +64,8 @@ class RunningJob:
 
 
 def _progress_json(current: float, total: float | None, message: str | None) -> str:
+    if message is not None and len(message) > LONGEST_MESSAGE:
+        message = message[:LONGEST_MESSAGE] + "…"
     percent = round(min(100.0, 100.0 * current / total), 1) if total else None
     progress = {"percent": percent, "current": current, "total": total, "message": message}
     return json.dumps(progress, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -34,7 +34,10 @@ class JobTask(Task):  # type: ignore[misc]
         claim = request.claim = self._claim(request)
         log.info("job %s (%s): attempt %d of %d", claim.id, claim.type, claim.attempt, claim.max_attempts)
         try:
-            return self.job_type(RunningJob(self.backend.store, claim), **self._load(claim))
+            job = RunningJob(self.backend.store, claim)
+            result = self.job_type(job, **self._load(claim))
+            job.flush()
+            return result
         except Superseded as stopped:
             log.info("job %s: %s", claim.id, stopped)
             raise Ignore(str(stopped)) from stopped

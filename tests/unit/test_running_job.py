@@ -1,5 +1,6 @@
 """What a running job does when its store does not do what it is asked to."""
 
+import json
 from typing import Any
 
 import pytest
@@ -37,6 +38,42 @@ def test_it_stops_when_it_is_no_longer_wanted(error: Superseded) -> None:
         running(error).progress(1, 2)
     with pytest.raises(Superseded):
         running(error).raise_if_cancelled()
+
+
+class Written:
+    """Keeps what is written, as JSON."""
+
+    def __init__(self) -> None:
+        self.reports: list[dict[str, Any]] = []
+
+    def progress(self, _claim: Claim, progress_json: str) -> None:
+        self.reports.append(json.loads(progress_json))
+
+
+def test_reports_are_dropped_but_the_first_and_the_last() -> None:
+    store = Written()
+    job = RunningJob(store, CLAIM)  # type: ignore[arg-type]
+    for current in range(500):
+        job.progress(current)
+    assert [report["current"] for report in store.reports] == [0]
+    job.flush()
+    job.flush()
+    assert [report["current"] for report in store.reports] == [0, 499]
+
+
+def test_the_end_is_told_at_once_and_once() -> None:
+    store = Written()
+    job = RunningJob(store, CLAIM)  # type: ignore[arg-type]
+    job.progress(1, 3)
+    for current in range(3, 500):
+        job.progress(current, current)
+    assert [report["percent"] for report in store.reports] == [33.3, 100.0]
+
+
+def test_a_message_is_cut() -> None:
+    store = Written()
+    RunningJob(store, CLAIM).progress(1, 2, "x" * 5000)  # type: ignore[arg-type]
+    assert store.reports[0]["message"] == "x" * 1000 + "…"
 
 
 def test_what_redis_refuses_is_an_error_of_the_job() -> None:
