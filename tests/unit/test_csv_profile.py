@@ -238,7 +238,7 @@ def test_a_broken_text_fails_with_the_place_where_it_breaks(text, where):
 # Parameters
 
 
-@pytest.mark.parametrize("delimiter", ["", ",,", '"', "\n", "\r", ",\n", "a", "Z", "7", "\ud800", None, 1])
+@pytest.mark.parametrize("delimiter", ["", ",,", '"', "\n", "\r", ",\n", "a", "Z", "7", None, 1])
 def test_what_cannot_stand_between_fields_is_refused_as_delimiter(delimiter):
     with pytest.raises(ValidationError, match="delimiter"):
         profile.load({"csv": "a", "delimiter": delimiter})
