@@ -8,7 +8,7 @@ from jobs.transport import queue_key
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A worker's right to run one attempt of a job; ``attempt`` is the fencing token of every later write."""
+    """A worker's right to run one attempt of a job."""
 
     id: str
     attempt: int
@@ -18,6 +18,13 @@ class Claim:
     queue: str
     priority: int
     max_attempts: int
+    nonce: str = ""
+    """Names the call that made the claim."""
+
+    @property
+    def token(self) -> str:
+        """The fencing token of every later write: of this attempt, and not of one of another job with the same id."""
+        return f"{self.attempt}:{self.nonce}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,9 +149,8 @@ class JobStore(JobReader):
         args = [job_id, *self._channel(place.owner), _SOURCES[Status.IN_PROGRESS], holder, lease, nonce]
         match self.call("claim", keys, args):
             case [1, attempt, parameters, job_type, owner, max_attempts]:
-                return Claim(
-                    job_id, attempt, parameters, job_type, owner, place.queue, place.priority, int(max_attempts)
-                )
+                places = place.queue, place.priority
+                return Claim(job_id, attempt, parameters, job_type, owner, *places, int(max_attempts), nonce)
             case [0, status]:
                 raise InvalidTransition(job_id, status, Status.IN_PROGRESS)
         raise JobNotFound(job_id)
@@ -164,7 +163,7 @@ class JobStore(JobReader):
             StaleAttempt: stop, another attempt runs or the job has ended.
         """
         keys = [KEYS.record(claim.id), KEYS.stream, KEYS.stream_of(claim.owner), KEYS.counts]
-        match self.call("progress", keys, [claim.id, *self._channel(claim.owner), claim.attempt, progress_json]):
+        match self.call("progress", keys, [claim.id, *self._channel(claim.owner), claim.token, progress_json]):
             case [1]:
                 return
             case [0, Status.CANCELLED, attempt] if attempt == claim.attempt:
@@ -232,7 +231,7 @@ class JobStore(JobReader):
                 *self._channel(place.owner),
                 final,
                 _SOURCES[final],
-                by.attempt if by else "",
+                _token(by) if by else "",
                 holder,
                 FINAL_EVENT_OF[final],
                 *field,
@@ -297,7 +296,7 @@ class JobStore(JobReader):
                 job.id,
                 *self._channel(place.owner),
                 ",".join({status} & sources),
-                job.attempt,
+                _token(job),
                 holder,
                 "expired" if only_expired else "",
                 int(delay * 1e6),
@@ -352,3 +351,8 @@ class JobStore(JobReader):
         if queue is None or not str(priority).isdecimal():
             raise StoreRefused(f"the record of job {job_id} has no place in a queue")
         return Place(owner, job_type, queue, int(priority))
+
+
+def _token(by: Claim | Record) -> str:
+    """What a write is made with: a claim's fencing token, or the attempt at which a record was read."""
+    return by.token if isinstance(by, Claim) else str(by.attempt)

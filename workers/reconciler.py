@@ -46,7 +46,7 @@ class Reconciler:
                 log.exception("not reconciled")
 
     def _look(self) -> None:
-        """At most as long again as the pause before it: a look finds some jobs of each kind, and may leave others."""
+        """For as long again as the pause before it: one look finds some jobs of each kind, and may leave others."""
         recovery, began = self._app.backend.recovery, time.monotonic()
         was_away = self._looked_at is not None and began - self._looked_at > self._app.settings.lease / 2
         more = recovery.reconcile(WORKER, self._known_queues(), grace=was_away)
@@ -55,7 +55,8 @@ class Reconciler:
         self._looked_at = time.monotonic()
         if more is not None and began - self._swept_at >= SWEEP_EVERY:
             self._swept_at = began
-            while recovery.sweep(self._app.settings.retention) and time.monotonic() - began < self._every:
+            until = time.monotonic() + self._every
+            while recovery.sweep(self._app.settings.retention) and time.monotonic() < until:
                 pass
 
     def _known_queues(self) -> set[str]:

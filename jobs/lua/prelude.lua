@@ -3,6 +3,8 @@
 -- whole(n)        a number as digits only (Lua alone would write 1.8e+15).
 -- rfc3339(us)     microseconds as RFC 3339 UTC with milliseconds.
 -- allowed(list, status)  whether `status` is one of the comma-separated statuses in `list`.
+-- is_stale(token, attempt, nonce)  whether a write comes from another attempt than the job's: `token` is the attempt, or
+--     the attempt and the nonce of its claim ('2:a1b2c3d4'), or '' for one that is no attempt's.
 -- emit(job, event, old_status, data)
 --     Appends an event to both streams and publishes it; the caller has written `sequence` into the record.
 --     job: {stream, owner_stream, channel, limits, now, id, type, owner, status, attempt, sequence, traceparent, batch}
@@ -42,6 +44,10 @@ end
 
 local function allowed(list, status)
   return string.find(',' .. list .. ',', ',' .. status .. ',', 1, true) ~= nil
+end
+
+local function is_stale(token, attempt, nonce)
+  return token ~= '' and token ~= attempt and token ~= attempt .. ':' .. (nonce or '')
 end
 
 local function precedes(a, b)

@@ -1,7 +1,7 @@
 -- Put a job back to New, to be run again: now, or after a delay.
 -- KEYS  1 record  2 index of the status it has  3 index of New  4 stream  5 stream of owner  6 queue
 --       7 who waits in it  8 scheduled  9 leases  10 counts  11 fetched
--- ARGV  1 id  2 channel prefix  3 limits of the streams  4 statuses it may come from  5 attempt it must have
+-- ARGV  1 id  2 channel prefix  3 limits of the streams  4 statuses it may come from  5 token of the attempt it must have
 --       6 holder it must have ('': whoever)  7 'expired': only when its lease is over, or ''
 --       8 delay in microseconds  9 message ('outside': a reconciler hands it to another broker)  10 error as JSON ('': none to tell)  11 attempts it may have from now on
 --       12 lease in microseconds: the message counts as fetched for so long
@@ -9,10 +9,10 @@
 -- Publishes `updated`.
 local id, holder, delay, err, most = ARGV[1], ARGV[6], tonumber(ARGV[8]), ARGV[10], tonumber(ARGV[11])
 local job = redis.call('HMGET', KEYS[1], 'status', 'attempt', 'type', 'owner', 'traceparent', 'created_at',
-  'sequence', 'holder', 'batch')
+  'sequence', 'holder', 'batch', 'nonce')
 local status, now = job[1], micros()
 if not status then return {-1} end
-local stale = ARGV[5] ~= job[2] or (holder ~= '' and holder ~= job[8])
+local stale = is_stale(ARGV[5], job[2], job[10]) or (holder ~= '' and holder ~= job[8])
 local lease = ARGV[7] ~= '' and redis.call('ZSCORE', KEYS[9], id)
 if stale or not allowed(ARGV[4], status) or (lease and tonumber(lease) > now) then
   if stale then redis.call('HINCRBY', KEYS[10], 'stale_writes_refused', 1) end

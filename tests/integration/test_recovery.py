@@ -275,14 +275,14 @@ def test_a_look_goes_on_while_there_is_more(own_server: RedisServer, tmp_path: P
     url = own_server.url.removesuffix("/0") + "/7"
     with Service(tmp_path, own_server, JOBS_REDIS_URL=url, **settings).without_workers() as site:
         with store_of(site.settings) as store:
-            for _ in range(500):
+            for _ in range(900):
                 job_id = created(store, "swept")
                 store.complete(job_id, "{}", store.claim(job_id))
-        delayed = [{"type": "demo.noop", "delay": 0.1}] * 500
+        delayed = [{"type": "demo.noop", "delay": 0.1}] * 900
         site.start_ready_worker()
         assert site.post("/jobs/batch", {"jobs": delayed}).status_code == 202
         with Redis.from_url(url) as redis:
-            eventually(lambda: not redis.exists(KEYS.scheduled, KEYS.index_of_owner("swept")), within=8)
+            eventually(lambda: not redis.exists(KEYS.scheduled, KEYS.index_of_owner("swept")), within=12)
 
 
 def test_a_web_process_that_is_stopped_answers_those_who_wait(site: Service, tmp_path: Path) -> None:

@@ -121,6 +121,30 @@ def test_a_claim_said_twice_is_one_attempt_and_another_s_is_refused(store: JobSt
         store.claim(job_id, "worker/1", nonce="a")
 
 
+def test_an_attempt_of_a_deleted_job_writes_nothing_into_another_with_its_id(store: JobStore) -> None:
+    job_id = submitted(store)
+    stale = store.claim(job_id, "worker/1", nonce="a")
+    store.cancel(job_id)
+    store.delete(store.get(job_id), {})
+    assert submitted(store, id=job_id) == job_id
+    claim = store.claim(job_id, "worker/1", nonce="b")
+    assert claim.attempt == stale.attempt
+    before = store.get(job_id)
+    with pytest.raises(StaleAttempt):
+        store.progress(stale, "{}")
+    for write in (store.complete, store.fail):
+        with pytest.raises(InvalidTransition):
+            write(job_id, "1", stale)
+    with pytest.raises(InvalidTransition):
+        store.requeue(stale, "m")
+    assert store.get(job_id) == before
+    store.complete(job_id, "2", claim)
+    store.complete(job_id, "2", claim)
+    with pytest.raises(InvalidTransition):
+        store.complete(job_id, "1", stale)
+    assert store.get(job_id).result_json == "2"
+
+
 def test_a_stale_attempt_writes_nothing(store: JobStore) -> None:
     job_id = submitted(store)
     claim = store.claim(job_id)
