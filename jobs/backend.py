@@ -104,7 +104,7 @@ class JobBackend(WaitingBackend):
             case states.FAILURE:
                 self.store.fail(job_id, error_of(result), claim, holder)
             case states.REVOKED:
-                self.store.cancel(job_id)
+                self.store.cancel(job_id, holder=holder)
 
     def _retry(self, claim: Claim, error_json: str, delay: float) -> None:
         try:

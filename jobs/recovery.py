@@ -1,7 +1,7 @@
 """What is done for jobs that nobody works on: their process died, their message is gone, or their time has come."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from kombu.exceptions import OperationalError
@@ -80,19 +80,19 @@ class Recovery:
 
     # --- all jobs
 
-    def renew(self, held: Mapping[str, str]) -> dict[str, bool]:
+    def renew(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bool]:
         """Renew the leases of jobs by id and holder; a holder of '' has fetched the job and not started it.
 
         Returns those that have a holder and are no longer its own, and whether its process is to be ended.
         """
-        lost: dict[str, bool] = {}
-        pairs = list(held.items())
+        lost: dict[tuple[str, str], bool] = {}
         for start in range(0, len(pairs), MOST_AT_ONCE):
             some = pairs[start : start + MOST_AT_ONCE]
             keys = [KEYS.leases, KEYS.fetched, *(KEYS.record(job_id) for job_id, _ in some)]
             arguments = [self._store.lease_micros, *(part for pair in some for part in pair)]
             reply = self._store.call("renew", keys, arguments)
-            lost |= {job_id: force == "force" for job_id, force in zip(reply[::2], reply[1::2], strict=True)}
+            told = zip(reply[::3], reply[1::3], reply[2::3], strict=True)
+            lost |= {(job_id, holder): force == "force" for job_id, holder, force in told}
         return lost
 
     def reconcile(self, token: str, queues: Iterable[str], grace: bool) -> bool | None:

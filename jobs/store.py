@@ -187,16 +187,17 @@ class JobStore(JobReader):
         """
         self._finish(job_id, Status.FAILED, claim, ("error", error_json), f',"error":{error_json}', holder)
 
-    def cancel(self, job_id: str, force: bool = False) -> None:
+    def cancel(self, job_id: str, force: bool = False, holder: str = "") -> None:
         """Make the job Cancelled: it never starts, or its attempt is told at the next progress.
 
-        With ``force`` the process that runs it is ended, at its worker's next heartbeat.
+        With ``force`` the process that runs it is ended, at its worker's next heartbeat. With a ``holder``, only while
+        that one runs it.
 
         Raises:
             JobNotFound.
             InvalidTransition: it is Completed or Failed.
         """
-        self._finish(job_id, Status.CANCELLED, None, ("", ""), "", force=force)
+        self._finish(job_id, Status.CANCELLED, None, ("", ""), "", holder, force)
 
     def _finish(
         self,

@@ -23,7 +23,8 @@ class Heartbeat:
     def __init__(self, app: JobsCelery) -> None:
         self._app = app
         self._every = app.settings.lease / BEATS_A_LEASE
-        self._told: set[str] = set()
+        self._told: dict[tuple[str, str], bool] = {}
+        """The attempts that count no more, by job and holder, and whether their process was to be ended."""
 
     def start(self, sender: Any, **_: Any) -> None:
         """``sender`` is Celery's consumer."""
@@ -39,15 +40,18 @@ class Heartbeat:
 
     def _beat(self, consumer: Any) -> None:
         requests = held()
-        lost = self._app.backend.recovery.renew({job_id: request.holder for job_id, request in requests.items()})
-        for job_id in lost.keys() - self._told:
-            if lost[job_id]:
-                log.warning("job %s: cancelled by force; its process is ended", job_id)
-                _end(consumer, requests[job_id])
+        lost = self._app.backend.recovery.renew([(request.id, request.holder) for request in requests])
+        for request in requests:
+            attempt = request.id, request.holder
+            if attempt not in lost or self._told.get(attempt) in (True, lost[attempt]):
+                continue
+            if lost[attempt]:
+                log.warning("job %s: cancelled by force; its process is ended", request.id)
+                _end(consumer, request)
             else:
-                log.warning("job %s: this worker's attempt counts no more; it is told at its next progress", job_id)
-        self._told = set(lost)
-        if any(_has_died(request.process) for request in requests.values()):
+                log.warning("job %s: this worker's attempt counts no more; it is told at its next progress", request.id)
+        self._told = lost
+        if any(_has_died(request.process) for request in requests):
             _in_main_thread(consumer, consumer.pool.maintain_pool)
 
 
@@ -55,7 +59,7 @@ def _end(consumer: Any, request: JobRequest) -> None:
     """End the process that runs it, from the main thread, which knows whether it still does."""
 
     def end() -> None:
-        if request in held().values():
+        if request in held():
             try:
                 request.terminate(consumer.pool, signal=SIGKILL.name)
             except NotImplementedError:

@@ -71,10 +71,13 @@ class JobRequest(Request):  # type: ignore[misc]
         return context
 
 
-def held() -> dict[str, JobRequest]:
-    """Every job that this worker has fetched or runs, by id; safe in any thread."""
-    requests = (*_members(state.requests.values()), *_members(state.active_requests))
-    return {request.id: request for request in requests if isinstance(request, JobRequest)}
+def held() -> list[JobRequest]:
+    """Every job that this worker has fetched or runs; safe in any thread.
+
+    One that was cancelled and retried may be there twice: the attempt that counts no more goes on until it is told.
+    """
+    requests = {*_members(state.requests.values()), *_members(state.active_requests)}
+    return [request for request in requests if isinstance(request, JobRequest)]
 
 
 def _process(worker_pid: int) -> int:

@@ -30,11 +30,11 @@ class Shutdown:
 
     def _after_grace(self) -> None:
         time.sleep(self._grace)
-        running = {job_id: request for job_id, request in held().items() if request.holder}
+        running = [request for request in held() if request.holder]
         log.warning("the grace of %g s is over; %d running jobs go back to the queue", self._grace, len(running))
-        for job_id, request in running.items():
+        for request in running:
             with suppress(StoreUnavailable):  # then its lease ends, and it is found
-                self._app.backend.recovery.give_back(job_id, request.holder)
+                self._app.backend.recovery.give_back(request.id, request.holder)
             if request.process not in {None, os.getpid()}:
                 with suppress(ProcessLookupError):
                     os.kill(request.process, signal.SIGKILL)

@@ -20,7 +20,10 @@ if not allowed(ARGV[4], status) or (run_at and tonumber(run_at) > now) then retu
 local attempt, sequence = job[2] + 1, job[9] + 1
 redis.call('HSET', KEYS[1], 'status', 'InProgress', 'attempt', attempt, 'started_at', whole(now), 'holder', ARGV[5],
   'sequence', sequence, 'nonce', ARGV[7])
-if attempt > 1 or run_at then redis.call('HDEL', KEYS[1], 'run_at', 'progress') end
+if attempt > 1 or run_at then
+  redis.call('HDEL', KEYS[1], 'run_at', 'progress')
+  if redis.call('HGET', KEYS[1], 'force') == ARGV[5] then redis.call('HDEL', KEYS[1], 'force') end  -- of another attempt
+end
 redis.call('ZREM', KEYS[2], id)
 redis.call('ZADD', KEYS[3], created_at, id)
 redis.call('ZREM', KEYS[6], id)

@@ -4,7 +4,7 @@
 -- ARGV  1 id  2 channel prefix  3 limits of the streams  4 final status  5 statuses it may come from
 --       6 token of the attempt that writes ('': whichever)  7 its holder ('': whoever)  8 event
 --       9 field ('result', 'error' or '')  10 its value, as JSON  11 text for the event's data
---       12 microseconds the record is kept from now  13 'force' to have a running attempt's process ended, or ''
+--       12 microseconds the record is kept from now  13 'force' to have the process of its holder ended, or ''
 -- Returns {1}; {2} this very attempt wrote this before; {0, status, attempt} refused; {-1} no such job.
 -- Publishes `completed`, `failed` or `cancelled`, and [id, [field, value, ...]] on each reply channel.
 local id, final, token, holder, field, keep = ARGV[1], ARGV[4], ARGV[6], ARGV[7], ARGV[9], tonumber(ARGV[12])
@@ -14,7 +14,7 @@ local status = job[1]
 if not status then return {-1} end
 local stale = is_stale(token, job[2], job[13]) or (holder ~= '' and holder ~= job[10])
 if status == final and not stale then
-  if ARGV[13] ~= '' then redis.call('HSET', KEYS[1], 'force', 1) end
+  if ARGV[13] ~= '' and job[10] then redis.call('HSET', KEYS[1], 'force', job[10]) end
   return {2}
 end
 if stale or not allowed(ARGV[5], status) then
@@ -25,7 +25,7 @@ end
 local now, sequence = micros(), job[9] + 1
 local fields = {'status', final, 'finished_at', whole(now), 'sequence', sequence}
 if field ~= '' then fields[7], fields[8] = field, ARGV[10] end
-if ARGV[13] ~= '' then fields[#fields + 1] = 'force'; fields[#fields + 1] = 1 end
+if ARGV[13] ~= '' and job[10] then fields[#fields + 1] = 'force'; fields[#fields + 1] = job[10] end
 redis.call('HSET', KEYS[1], unpack(fields))
 redis.call('HDEL', KEYS[1], 'reply_to', 'run_at', final == 'Completed' and 'error' or 'result')
 if status == 'New' then

@@ -23,7 +23,7 @@ if tonumber(job[2]) >= most then return {2} end
 local sequence = job[7] + 1
 redis.call('PERSIST', KEYS[1])
 redis.call('HSET', KEYS[1], 'status', 'New', 'max_attempts', most, 'sequence', sequence)
-redis.call('HDEL', KEYS[1], 'holder', 'nonce', 'started_at', 'finished_at', 'result', 'error', 'progress', 'force',
+redis.call('HDEL', KEYS[1], 'holder', 'nonce', 'started_at', 'finished_at', 'result', 'error', 'progress',
   'run_at')
 redis.call('ZREM', KEYS[2], id)
 redis.call('ZADD', KEYS[3], job[6], id)

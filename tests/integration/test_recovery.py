@@ -231,6 +231,30 @@ def test_a_forced_cancel_ends_the_process(site: Service, redis: Redis) -> None:
     assert site.get(f"/jobs/{job_id}").json()["status"] == "Cancelled"
 
 
+def test_a_forced_cancel_ends_the_process_after_a_plain_one_and_a_retry_too(site: Service, redis: Redis) -> None:
+    job_id = submit(site, "demo.hang")
+    running(site, job_id)
+    _, pid = str(redis.hget(KEYS.record(job_id), "holder")).split("/")
+    site.post(f"/jobs/{job_id}/cancel")
+    eventually(lambda: f"job {job_id}: this worker's attempt counts no more" in site.workers[0].text, within=5)
+    site.post(f"/jobs/{job_id}/cancel", {"force": True})
+    assert site.post(f"/jobs/{job_id}/retry").status_code == 202
+    eventually(lambda: is_gone(int(pid)), within=3)
+    assert running(site, job_id)["attempt"] == 2
+    site.post(f"/jobs/{job_id}/cancel", {"force": True})
+
+
+def test_a_job_that_is_retried_while_its_cancelled_attempt_goes_on_keeps_its_lease(
+    site: Service, tmp_path: Path
+) -> None:
+    job_id = submit(site, "sample.marks", parameters={"seconds": 2.5 * LEASE, "file": str(tmp_path / "mark")})
+    running(site, job_id)
+    site.post(f"/jobs/{job_id}/cancel")
+    assert site.post(f"/jobs/{job_id}/retry").status_code == 202
+    done = site.finished(job_id, within=30)
+    assert (done["status"], done["attempt"]) == ("Completed", 2)
+
+
 def test_a_cancelled_job_never_starts_after_a_restart(site: Service) -> None:
     site.workers[0].stop()
     job_id = submit(site, "demo.noop")
