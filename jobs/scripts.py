@@ -56,9 +56,10 @@ class Scripts:
             return self._ask("EVALSHA", self._shas[name], len(keys), *keys, *args)
 
     def insist(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """The same, called up to three times within a second while connections break; redis-py tries each twice.
+        """The same, called up to three times within a second while connections break.
 
-        When a connection breaks nobody knows whether the script has run: it must do nothing a second time.
+        Each call is sent up to twice by :mod:`jobs.line`, so the script may come six times. When a connection breaks
+        nobody knows whether it has run: it must do nothing a second time.
         """
         until = time.monotonic() + INSISTS_FOR
         for _ in range(MOST_TIMES - 1):

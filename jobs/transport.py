@@ -1,28 +1,24 @@
-"""kombu's Redis transport with nine changes.
+"""kombu's Redis transport with changes of ours; the decisions are records in docs/decisions.
 
-The queue of the usual priority bears the queue's own name:
-
-kombu counts priorities from 0, the highest, and gives only that one the bare key. Our priorities count from 9, the
-highest, to 0, and the usual one, 5, lives in the list named like the queue.
-
-And a lost connection is an error of the connection: kombu 5.7 gives unacknowledged messages back when it closes a
-channel, after the channel has lost its connection, and the AttributeError that follows ends the whole worker.
-
-And a channel keeps one client, and keeps nothing in Redis for a job's message that it has fetched: the job has a
-record and a lease, and whoever has neither message nor lease is found by a reconciler. Messages of others are noted in
-``unacked`` as kombu does it, without its transaction (see ``qos``).
-
-And its connections are wary of silence (see ``connection``): no operation of a worker's event loop waits for an answer
-on a connection when another one has already got none.
-
-And a message that Celery would not survive is set aside, with its reason: see ``envelope`` and ``dead_letters``.
-
-And a fetch costs less: its command is packed once, a body that all jobs have is decoded once (see ``message``), and the
-event loop is told once of each descriptor (see ``told_once``).
-
-And a fetch takes as many messages as there is room for (BLMPOP), where kombu's takes one (BRPOP).
-
-And a worker of greenlets that was full fetches again as soon as a job ends (see ``poller``).
+- *Priorities* are ours, 9 the highest, and the usual one, 5, has the list named like the queue, where kombu counts
+  from 0, the highest, and gives that one the bare name: ``queue_key``, ``_q_for_pri`` (0001).
+- *A lost connection is an error of the connection*: ``_connparams``. kombu 5.7 gives messages back when it closes a
+  channel that has lost its connection, and the AttributeError that follows ends the worker (0001).
+- *One client for each channel*, not one for each operation: ``_create_client``, ``client`` (0001, 0008).
+- *No note in Redis of a job's message that was fetched*: ``QoS``, see :mod:`jobs.qos`. The job has a record and a
+  lease, and a reconciler finds those that have neither message nor lease (0003).
+- *Connections are wary of silence*: ``connection_class``, ``_connparams``, ``_brpop_start``. A worker's event loop
+  waits for no answer on a connection when another one has got none; see :mod:`jobs.connection` (docs/reliability.md).
+- *What Celery would not survive is set aside*, with its reason, or passed over if it is a broadcast: ``_hand_on``,
+  ``_free_queues``, ``_receive_one``, ``_deliver_fanout_message``, see :mod:`jobs.envelope` (docs/dead-letters.md).
+- *A fetch takes as many messages as there is room for* (BLMPOP, not BRPOP), its command packed once: ``_blmpop``,
+  ``_brpop_read`` (0012, 0008).
+- *A fetch ends, and messages go back*, when a worker has fetched ahead or is to stop: ``stop_fetching``, ``give_back``,
+  ``give_back_noted`` (0012).
+- *A full worker of greenlets fetches again as soon as a job ends*: ``fetch_again``, see :mod:`jobs.poller` (0012).
+- *A body that all jobs have is decoded once*: ``Message``, see :mod:`jobs.message` (0008).
+- *The event loop is told once of each descriptor*: ``register_with_event_loop``, see :mod:`jobs.told_once` (0004).
+- *Who heard an event is counted*: ``_put_fanout``. Task events are sent only while somebody listens (0004).
 """
 
 import logging
@@ -66,9 +62,8 @@ def kombu_priority(priority: int) -> int:
     return HIGHEST - priority
 
 
-def our_priority(priority: int) -> int:
-    """kombu's priority as ours."""
-    return HIGHEST - priority
+our_priority = kombu_priority
+"""kombu's priority as ours: the scale is turned round again."""
 
 
 def queue_key(queue: str, priority: int) -> str:
@@ -92,7 +87,7 @@ class Channel(redis.Channel):
     """Of a plain Celery message that says none."""
 
     def _q_for_pri(self, queue: str, pri: int) -> str:
-        return queue_key(queue, HIGHEST - pri)
+        return queue_key(queue, our_priority(pri))
 
     receivers = 0
     """How many got the last event that this channel published."""
