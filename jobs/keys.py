@@ -12,7 +12,15 @@ EVERYBODY = "*"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Every key and channel, in one place.
+    """Every key and channel that we name, in one place.
+
+    A script makes a key itself where only it knows the id, which it reads in Redis. Most such scripts are given the
+    prefix in KEYS (``KEYS.record("")``). Two parts of scripts have no place there, and say here what they make of
+    ``jobs:job:<id>`` in KEYS[1], by cutting the job's id off:
+
+    - ``in_batch.lua``: ``jobs:job:<batch id>`` and ``jobs:job:<batch id>:jobs``. Which batch a job is of stands in its
+      record, and whoever moves a job has not read that.
+    - ``accept.lua``: ``jobs:job:<id>`` of the job that an idempotency key stands for.
 
     =========================================  ========  ==================================================
     key                                        type      what, and how long it is kept
