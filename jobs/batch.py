@@ -48,7 +48,7 @@ class Batch:
     id: str
     owner: str
     status: Status
-    """New until a job of it starts, Completed once all have ended, however they did."""
+    """New until a job of it starts or ends, Completed once all have ended, however they did."""
     total: int
     counts: Mapping[Status, int]
     created_at: int
