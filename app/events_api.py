@@ -11,7 +11,7 @@ from flask_smorest import Blueprint
 
 from app.answers import answer_empty
 from app.described import described, problems
-from app.errors import InvalidRequest, answer_jobs_error
+from app.errors import InvalidRequest, answer_error
 from app.event_stream import EventStream
 from app.front_door import front_door
 from app.request_parser import RequestParser
@@ -93,7 +93,7 @@ def _until_the_end(interest: Interest, of: Record | Batch) -> Response:
 def _answer_unavailable(error: StoreUnavailable) -> Response:
     """A browser that is refused never asks again; one that is told when to come back does, with the last id it has."""
     if STREAM_TYPE not in request.headers.get("Accept", ""):
-        return answer_jobs_error(error)
+        return answer_error(error)
     return _response([f"retry: {1000 * error.retry_after}\n\n".encode()])
 
 
