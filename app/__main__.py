@@ -1,13 +1,13 @@
 """``python -m app``: the front door alone. ``HOST``, ``PORT`` and ``WEB_CONCURRENCY`` say where and how many."""
 
 import os
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from jobs.collecting import no_collection
 from jobs.errors import SettingsError
+from jobs.listening import HIGHEST_PORT, LOCALHOST, number, refused
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,32 +39,22 @@ def main(environ: Mapping[str, str], arguments: Sequence[str] = ()) -> None:
 def _read(environ: Mapping[str, str]) -> tuple[Settings, str, int, int]:
     """The settings, where to listen, and how many processes; all mistakes are told together."""
     problems: list[str] = []
-    numbers = []
-    for name, default, most in (("PORT", 8000, 65535), ("WEB_CONCURRENCY", 1, 512)):
-        text = environ.get(name) or str(default)
-        if text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= most:
-            numbers.append(int(text))
-        else:
-            problems.append(f"{name}={text[:40]!r} is not a whole number from 1 to {most}")
+    port = number(environ, "PORT", 8000, HIGHEST_PORT, problems)
+    workers = number(environ, "WEB_CONCURRENCY", 1, 512, problems)
     try:
         settings = Settings.from_environ(environ)
     except SettingsError as error:
         problems += error.problems
     if problems:
         _refuse(str(SettingsError(problems)))
-    port, workers = numbers
-    return settings, environ.get("HOST") or "127.0.0.1", port, workers
+    return settings, environ.get("HOST") or LOCALHOST, port, workers
 
 
 def _check_free(host: str, port: int) -> None:
     """gunicorn would try for five seconds, with a traceback at the end."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, UnicodeError, TypeError) as error:  # the last two: a HOST that no name can be
-            why = getattr(error, "strerror", None) or "no such host"
-            _refuse(f"cannot listen on {host[:100]}:{port}: {why}; PORT and HOST change it")
+    refusal = refused(host, port)
+    if refusal is not None:
+        _refuse(f"cannot listen on {host[:100]}:{port}: {refusal.why}; PORT and HOST change it")
 
 
 def _refuse(why: str) -> NoReturn:

@@ -1,11 +1,9 @@
 """What `make run` is told by the environment, checked before anything starts."""
 
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from errno import EACCES, EADDRINUSE
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +11,7 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
 from jobs.errors import SettingsError
+from jobs.listening import HIGHEST_PORT, LOCALHOST, number, refused
 from jobs.settings import Settings
 
 OLDEST_REDIS = 7
@@ -47,14 +46,14 @@ class Configuration:
             settings = Settings.from_environ(environ)
         except SettingsError as error:
             problems.extend(error.problems)
-        port = _number(environ, "PORT", 8000, 65535, problems)
-        flower_port = _number(environ, "FLOWER_PORT", 5555, 65535, problems)
-        workers = _number(environ, "WORKERS", 1, 64, problems)
+        port = number(environ, "PORT", 8000, HIGHEST_PORT, problems)
+        flower_port = number(environ, "FLOWER_PORT", 5555, HIGHEST_PORT, problems)
+        workers = number(environ, "WORKERS", 1, 64, problems)
         if port == flower_port:
             problems.append(f"PORT and FLOWER_PORT are both {port}")
         if problems:
             raise CannotStart("; ".join(problems))
-        host = environ.get("HOST") or "127.0.0.1"
+        host = environ.get("HOST") or LOCALHOST
         return cls(settings, bool(environ.get("JOBS_REDIS_URL")), host, port, flower_port, workers)
 
 
@@ -62,18 +61,13 @@ def check_ports(configuration: Configuration) -> None:
     """Raise CannotStart if a port we need is taken."""
     wanted = (
         (configuration.host, configuration.port, "the API", "PORT"),
-        ("127.0.0.1", configuration.flower_port, "Flower", "FLOWER_PORT"),
+        (LOCALHOST, configuration.flower_port, "Flower", "FLOWER_PORT"),
     )
     for host, port, what, variable in wanted:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except (OSError, UnicodeError, TypeError) as error:  # the last two: a HOST that no name can be
-                why = getattr(error, "strerror", None) or "no such host"
-                changes = variable if getattr(error, "errno", None) in {EADDRINUSE, EACCES} else "HOST"
-                said = f"{host[:100]}:{port} for {what} cannot be had ({why}); {changes} changes it"
-                raise CannotStart(said) from error
+        refusal = refused(host, port)
+        if refusal is not None:
+            changes = variable if refusal.is_of_port else "HOST"
+            raise CannotStart(f"{host[:100]}:{port} for {what} cannot be had ({refusal.why}); {changes} changes it")
 
 
 def check_redis(url: str) -> None:
@@ -119,14 +113,6 @@ def without_password(url: str) -> str:
     """A Redis URL as it may be shown."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}{parts.path}"
-
-
-def _number(environ: Mapping[str, str], name: str, default: int, most: int, problems: list[str]) -> int:
-    text = environ.get(name) or str(default)
-    if text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= most:
-        return int(text)
-    problems.append(f"{name}={text[:40]!r} is not a whole number from 1 to {most}")
-    return default
 
 
 def _one_line(error: Exception, url: str) -> str:
