@@ -15,9 +15,10 @@ from app.front_door import front_door
 from app.prefer import preference_applied
 from app.request_parser import RequestParser, require_json_accepted
 from app.schemas import JobSchema, WaitQuerySchema
-from app.submitting import batch_submission, canonical_batch, choose
+from app.submitting import batch_submission, canonical, choose
 from app.waiting import deadline, submit_batch, wait_for_batch
 from jobs.batch import MOST_JOBS, Batch
+from jobs.errors import BatchNotFound
 from jobs.record import rfc3339
 
 blp = Blueprint("batches", __name__, description="Batches: many jobs at once, under one id.")
@@ -78,7 +79,7 @@ def look(query: dict[str, Any], batch_id: str) -> Response:
         response.headers["Cache-Control"] = "no-cache"
         return with_preference(response, applied)
 
-    return wait_for_batch(door, door.batches.get(canonical_batch(batch_id)), until, answer)
+    return wait_for_batch(door, door.batches.get(canonical(batch_id, BatchNotFound)), until, answer)
 
 
 @blp.route("/batches/<batch_id>/jobs")
@@ -92,7 +93,7 @@ def look(query: dict[str, Any], batch_id: str) -> Response:
 def list_jobs(query: dict[str, Any], batch_id: str) -> Response:
     """The jobs of a batch; those that were deleted since are left out."""
     door, base = front_door(), base_url(front_door())
-    batch, end = door.batches.get(canonical_batch(batch_id)), query["after"] + query["limit"]
+    batch, end = door.batches.get(canonical(batch_id, BatchNotFound)), query["after"] + query["limit"]
     ids = door.batches.job_ids(batch.id, query["after"], query["limit"])
     response = answer_json(job_list(door.store.records(ids), base))
     if end < batch.total:

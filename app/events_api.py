@@ -16,11 +16,11 @@ from app.event_stream import EventStream
 from app.front_door import front_door
 from app.request_parser import RequestParser
 from app.schemas import EventsQuerySchema, ServerSentEventSchema
-from app.submitting import canonical, canonical_batch
+from app.submitting import canonical
 from jobs.batch import Batch
 from jobs.entries import Page
 from jobs.entry_id import HIGHEST_SEQUENCE, order_of
-from jobs.errors import StoreUnavailable
+from jobs.errors import BatchNotFound, StoreUnavailable
 from jobs.listener import Interest
 from jobs.record import Record
 
@@ -56,7 +56,7 @@ def of_job(job_id: str) -> Response:
 )
 def of_batch(batch_id: str) -> Response:
     """The events of all jobs of a batch, from the first or from `Last-Event-ID`; ends when all of them have."""
-    batch = front_door().batches.get(canonical_batch(batch_id))
+    batch = front_door().batches.get(canonical(batch_id, BatchNotFound))
     return _until_the_end(Interest(batch_id=batch.id, owner=batch.owner, known=_known(batch)), batch)
 
 

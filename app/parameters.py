@@ -1,12 +1,13 @@
 """Checking parameters at the door, against the JSON Schema that a worker announced."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 import jsonschema_rs
 
+from app.strict_json import pointer_to
 from jobs.errors import InvalidParameters
 from jobs.job_types import JobTypeInfo
 
@@ -28,7 +29,7 @@ class ParameterRules:
         validator = self._validator(info)
         if not validator.is_valid(parameters):
             found = (place for error in validator.iter_errors(parameters) for place in _places(error))
-            errors = [(f"/parameters{pointer(path)}", what) for path, what in islice(found, MOST_ERRORS)]
+            errors = [(f"/parameters{pointer_to(path)}", what) for path, what in islice(found, MOST_ERRORS)]
             raise InvalidParameters(info.name, errors)
 
     def _validator(self, info: JobTypeInfo) -> Any:
@@ -49,11 +50,6 @@ def _places(error: Any) -> Iterator[tuple[list[str | int], str]]:
             yield from (([*path, name], "Unknown field.") for name in kind.unexpected)
         case _:
             yield path, say(error)
-
-
-def pointer(path: Iterable[str | int]) -> str:
-    """A path as JSON pointer (RFC 6901): ``['a/b', 0]`` is ``/a~1b/0``."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def say(error: Any) -> str:

@@ -10,8 +10,8 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import ClientDisconnected, NotAcceptable, RequestEntityTooLarge, UnsupportedMediaType
 
 from app.errors import InvalidRequest
-from app.parameters import MOST_ERRORS, pointer
-from app.strict_json import loads
+from app.parameters import MOST_ERRORS
+from app.strict_json import loads, pointer_to
 
 
 class RequestParser(FlaskParser):
@@ -52,7 +52,7 @@ class RequestParser(FlaskParser):
         found: list[tuple[str, str]] = []
         for location, fields in messages.items():
             for path, what in _walk(fields, ()):
-                where = pointer(path) if location == "json" else str(path[0])
+                where = pointer_to(path) if location == "json" else str(path[0])
                 found.append((where[:200], what))
                 if len(found) == MOST_ERRORS:
                     raise InvalidRequest(found) from error

@@ -73,6 +73,11 @@ def loads(body: bytes) -> Any:
     return value
 
 
+def pointer_to(path: Iterable[str | int]) -> str:
+    """A path as JSON pointer (RFC 6901): ``['a/b', 0]`` is ``/a~1b/0``."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
 def _where(body: bytes, offset: int) -> str:
     """Line and column in characters, both from 1, as ``JSONDecodeError`` counts."""
     before = body[:offset].decode(errors="replace")
@@ -145,7 +150,7 @@ def _unstorable(value: Any) -> str | None:
     for name, inner in members:
         below = _unstorable(inner)
         if below is not None:
-            return f"/{str(name).replace('~', '~0').replace('/', '~1')}{below}"
+            return pointer_to([name]) + below
     return None
 
 

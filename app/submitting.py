@@ -1,7 +1,7 @@
 """From a request to what is submitted: ids, waits, and every job checked against what its type asks for."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -14,32 +14,21 @@ from app.parameters import MOST_ERRORS, as_json
 from app.prefer import Prefer, WaitChoice, choose_wait, parse_prefer
 from app.schemas import UUID
 from jobs.batch import BatchSubmission
-from jobs.errors import BatchNotFound, InvalidParameters, JobNotFound, UnknownJobType
+from jobs.errors import InvalidParameters, JobNotFound, JobsError, UnknownJobType
 from jobs.submission import Submission, new_traceparent
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
 
-def canonical(job_id: str) -> str:
-    """A job id as we write it.
+def canonical(given: str, not_found: Callable[[str], JobsError] = JobNotFound) -> str:
+    """An id as we write it, of a job unless ``not_found`` says otherwise.
 
     Raises:
-        JobNotFound: it is no UUID, so no job has it.
+        JobNotFound, or what ``not_found`` makes: it is no UUID, so nothing has it.
     """
-    if not re.fullmatch(UUID, job_id, re.ASCII):
-        raise JobNotFound(job_id[:40])
-    return job_id.lower()
-
-
-def canonical_batch(batch_id: str) -> str:
-    """A batch's id as we write it.
-
-    Raises:
-        BatchNotFound: it is no UUID, so no batch has it.
-    """
-    if not re.fullmatch(UUID, batch_id, re.ASCII):
-        raise BatchNotFound(batch_id[:40])
-    return batch_id.lower()
+    if not re.fullmatch(UUID, given, re.ASCII):
+        raise not_found(given[:40])
+    return given.lower()
 
 
 def choose(door: FrontDoor, asked: float | None) -> tuple[Prefer, WaitChoice]:

@@ -1,6 +1,5 @@
 """``/webhooks``: standing subscriptions of URLs to events; there only where a secret is set to sign with."""
 
-import re
 from typing import Any
 
 import orjson
@@ -14,7 +13,7 @@ from app.described import described, problems
 from app.errors import WebhooksOff
 from app.front_door import front_door
 from app.request_parser import RequestParser, require_json_accepted
-from app.schemas import UUID
+from app.submitting import canonical
 from app.webhook_schemas import AddWebhookSchema, WebhookSchema
 from jobs.errors import WebhookNotFound
 from jobs.record import rfc3339
@@ -69,7 +68,7 @@ class OneWebhook(MethodView):
     )
     def get(self, webhook_id: str) -> Response:
         """Look at a webhook."""
-        return answer_json(orjson.dumps(_members(front_door().webhooks.get(_canonical(webhook_id)))))
+        return answer_json(orjson.dumps(_members(front_door().webhooks.get(canonical(webhook_id, WebhookNotFound)))))
 
     @described(
         blp.response(204),
@@ -77,14 +76,8 @@ class OneWebhook(MethodView):
     )
     def delete(self, webhook_id: str) -> Response:
         """Remove a webhook: what it has not been told yet it never is."""
-        front_door().webhooks.remove(_canonical(webhook_id))
+        front_door().webhooks.remove(canonical(webhook_id, WebhookNotFound))
         return answer_empty(204)
-
-
-def _canonical(webhook_id: str) -> str:
-    if not re.fullmatch(UUID, webhook_id, re.ASCII):
-        raise WebhookNotFound(webhook_id[:40])
-    return webhook_id.lower()
 
 
 def _members(webhook: Webhook) -> dict[str, Any]:

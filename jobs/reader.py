@@ -14,11 +14,10 @@ from jobs.line import Line, SharedLine
 from jobs.record import BATCH, Record
 from jobs.scripts import Scripts
 from jobs.settings import Settings
-from jobs.status import FINAL, Status
+from jobs.status import FINAL, FINAL_TEXT, Status
 
 log = logging.getLogger(__name__)
 
-_FINAL = ",".join(sorted(FINAL))
 _GOES_ON = frozenset(Status) - FINAL
 
 
@@ -59,7 +58,7 @@ class JobReader:
         Raises:
             JobNotFound.
         """
-        return self.record(job_id, self.call("watch", [KEYS.record(job_id)], [reply_to, _FINAL]))
+        return self.record(job_id, self.call("watch", [KEYS.record(job_id)], [reply_to, FINAL_TEXT]))
 
     def record(self, job_id: str, flat: Sequence[str]) -> Record:
         """A record from what HGETALL gives a script: field, value, field, value …

@@ -18,7 +18,9 @@ from jobs.errors import SettingsError
 SHORTEST_RETENTION = 0.1
 """Seconds: whoever waits for a job must find it."""
 SHORTEST_LEASE = 0.5
-"""Seconds; a lease is renewed four times while it lasts."""
+"""Seconds."""
+BEATS_A_LEASE = 4
+"""How often a lease is renewed while it lasts: three times may be lost before others take over."""
 WEBHOOK_KEY_BYTES = range(24, 65)
 """How long the key in ``JOBS_WEBHOOK_SECRET`` may be."""
 LONGEST = 3_000_000_000

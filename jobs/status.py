@@ -55,6 +55,8 @@ CELERY_STATE_OF: Mapping[Status, str] = MappingProxyType(
 )
 
 FINAL: frozenset[Status] = frozenset(s for s in Status if s.is_final)
+FINAL_TEXT = ",".join(sorted(FINAL))
+"""The same, as the scripts are told them."""
 
 
 def sources_of(target: Status) -> frozenset[Status]:

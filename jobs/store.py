@@ -25,7 +25,7 @@ from jobs.reader import JobReader
 from jobs.recent_submits import RecentSubmit, RecentSubmits
 from jobs.record import BATCH, Record
 from jobs.settings import Settings
-from jobs.status import FINAL, Status, sources_of
+from jobs.status import FINAL, FINAL_TEXT, Status, sources_of
 from jobs.submission import Accepted, Submission, under_key
 from jobs.transport import queue_key
 
@@ -34,7 +34,6 @@ OUTSIDE_WITHIN = 5.0
 
 log = logging.getLogger(__name__)
 
-_FINAL = ",".join(sorted(FINAL))
 _SOURCES = {status: ",".join(sorted(sources_of(status))) for status in Status}
 
 
@@ -331,7 +330,7 @@ class JobStore(JobReader):
             *(KEYS.index_of_status(status) for status in FINAL),
             *(KEYS.index_of_tag(name, value) for name, value in tags.items()),
         ]
-        match self.call("delete", keys, [record.id, _FINAL, max(1, int(self._settings.retention * 1000))]):
+        match self.call("delete", keys, [record.id, FINAL_TEXT, max(1, int(self._settings.retention * 1000))]):
             case [1]:
                 self.recent.forget(record.id)
                 return

@@ -8,11 +8,9 @@ from secrets import token_hex
 
 from jobs.errors import GroupMissing, LeaseLost, StoreUnavailable
 from jobs.group import Group
+from jobs.settings import BEATS_A_LEASE
 
 log = logging.getLogger(__name__)
-
-BEATS_A_LEASE = 4
-"""Three may be lost before others take over."""
 
 
 class Membership:

@@ -9,12 +9,10 @@ from typing import Any
 
 from jobs.celery_app import JobsCelery
 from jobs.errors import StoreUnavailable
+from jobs.settings import BEATS_A_LEASE
 from workers.request import JobRequest, held
 
 log = logging.getLogger(__name__)
-
-BEATS_A_LEASE = 4
-"""Three may be lost before a job is taken for abandoned."""
 
 
 class Heartbeat:
