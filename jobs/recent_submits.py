@@ -56,10 +56,14 @@ class RecentSubmits:
         with self._changing:
             self._forget(any_id)
 
-    def latest(self) -> dict[str, RecentSubmit]:
-        """What a server that is lost now may have lost with it, by id, oldest first."""
-        since = time.monotonic() - KEPT_FOR
+    def latest(self, heard_at: float) -> dict[str, RecentSubmit]:
+        """What a server may have lost that is not heard any more, by id, oldest first.
+
+        ``heard_at`` is when the caller heard it last (monotonic seconds). It lived then, and when it last accepted:
+        what came shortly before that is in doubt, however late its silence was noticed.
+        """
         with self._changing:
+            since = max([heard_at, *(submit.at for submit in self._submits.values())]) - KEPT_FOR
             return {any_id: submit for any_id, submit in self._submits.items() if submit.at >= since}
 
     def _forget(self, any_id: str) -> None:

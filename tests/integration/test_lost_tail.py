@@ -4,6 +4,8 @@ It happens with ``appendfsync everysec`` when Redis is killed while its file is 
 of its file is cut off.
 """
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -105,6 +107,18 @@ def test_jobs_and_batches_that_were_accepted_last_are_done(server: RedisServer, 
     assert eventually(lambda: service.get(f"/batches/{batch['id']}").json()["counts"]["Completed"] == 3)
     assert [finals_of(server, job_id) for job_id in (*jobs, with_key)] == [1] * 21
     assert "Redis came back without 22 jobs or batches accepted last: submitted again" in text_of(service)
+
+
+def test_a_server_that_fell_silent_first_is_no_exception(server: RedisServer, service: Service) -> None:
+    """Its end is noticed 5 to 10 seconds later, when nothing has been accepted for longer than is remembered."""
+    forgetful = Forgetful(server)
+    forgetful.mark()
+    job_id = service.submit(delay=1).json()["id"]
+    before = len(text_of(service))
+    os.kill(server.pid, signal.SIGSTOP)
+    eventually(lambda: "reply channel lost" in text_of(service)[before:], within=20)
+    forgetful.restart()
+    completed(service, job_id)
 
 
 def test_a_request_that_waits_for_one_is_answered(server: RedisServer, service: Service) -> None:
