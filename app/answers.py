@@ -44,7 +44,7 @@ class Asked:
 
 def asked(door: FrontDoor) -> Asked:
     """Of the present request."""
-    return Asked(base_url(door), request.path, request.headers.get("If-None-Match"))
+    return Asked(base_url(door), request.script_root + request.path, request.headers.get("If-None-Match"))
 
 
 def answer_submit(

@@ -9,7 +9,7 @@ import orjson
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from app.problems import CONTENT_TYPE, problem
+from app.problems import CONTENT_TYPE, problem, reference
 from app.strict_json import MalformedJson, UnstorableText
 from jobs import errors as e
 
@@ -94,9 +94,9 @@ def register(app: Flask) -> None:
 def answer(
     status: int, detail: str, *, slug: str = "", title: str = "", instance: str | None = None, **extra: Any
 ) -> Response:
-    """A problem document as response; ``instance`` is the path asked for, by default the present request's."""
+    """A problem document as response; ``instance`` is what was asked for, by default the present request's."""
     usual = USUAL.get(status, Meaning(status, "error", "Error"))
-    where = request.path if instance is None else instance
+    where = reference(request.script_root + request.path) if instance is None else instance
     document = problem(status, slug or usual.slug, title or usual.title, detail, instance=where, **extra)
     return Response(orjson.dumps(document, default=str), status, content_type=CONTENT_TYPE)
 

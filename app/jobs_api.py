@@ -27,6 +27,7 @@ from app.documents import job_list
 from app.errors import InvalidRequest, answer
 from app.front_door import FrontDoor, front_door
 from app.prefer import preference_applied
+from app.problems import reference
 from app.request_parser import RequestParser, require_json_accepted
 from app.schemas import CancelSchema, JobSchema, ListQuerySchema, SubmitSchema, WaitQuerySchema
 from app.submitting import canonical, choose, submission
@@ -193,7 +194,7 @@ def _answer_result(door: FrontDoor, at: Asked, record: Record, applied: str | No
 def _no_result(at: Asked, record: Record, slug: str, title: str, detail: str) -> Response:
     """With the job's error, which a cancelled one has too if it had failed before and was to be tried again."""
     why = {"error": orjson.Fragment(record.error_json)} if record.error_json else {}
-    return answer(409, detail, slug=slug, title=title, instance=at.path, **why)
+    return answer(409, detail, slug=slug, title=title, instance=reference(at.path), **why)
 
 
 def _why(record: Record) -> str:

@@ -2,8 +2,14 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 CONTENT_TYPE = "application/problem+json"
+
+
+def reference(path: str) -> str:
+    """A path as the URI reference that ``instance`` has to be."""
+    return quote(path, safe="/!$&'()*+,;=:@")
 
 
 def problem(status: int, slug: str, title: str, detail: str, **extra: Any) -> dict[str, Any]:

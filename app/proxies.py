@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.problems import CONTENT_TYPE, problem_bytes
+from app.problems import CONTENT_TYPE, problem_bytes, reference
 from jobs.addresses import Network
 
 if TYPE_CHECKING:
@@ -102,6 +102,6 @@ def own_url(environ: dict[str, Any]) -> str:
 def _refuse(environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
     path = environ.get("PATH_INFO", "/").encode("latin-1").decode("utf-8", "replace")  # as WSGI and werkzeug have it
     detail = "The request names no valid host, port, scheme or prefix."
-    body = problem_bytes(400, "bad-host", "Bad host", detail, instance=path)
+    body = problem_bytes(400, "bad-host", "Bad host", detail, instance=reference(path))
     start_response("400 Bad Request", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))])
     return [body]
