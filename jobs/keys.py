@@ -15,12 +15,13 @@ class Keys:
     """Every key and channel that we name, in one place.
 
     A script makes a key itself where only it knows the id, which it reads in Redis. Most such scripts are given the
-    prefix in KEYS (``KEYS.record("")``). Two parts of scripts have no place there, and say here what they make of
-    ``jobs:job:<id>`` in KEYS[1], by cutting the job's id off:
+    prefix in KEYS (``KEYS.record("")``). Three have no place there, and say here what they make of
+    ``jobs:job:<id>`` in KEYS[1], by cutting the job's id off, or by adding to it:
 
     - ``in_batch.lua``: ``jobs:job:<batch id>`` and ``jobs:job:<batch id>:jobs``. Which batch a job is of stands in its
       record, and whoever moves a job has not read that.
-    - ``accept.lua``: ``jobs:job:<id>`` of the job that an idempotency key stands for.
+    - ``accept.lua``: ``jobs:job:<id>`` of the job that an idempotency key stands for; with ``delete.lua``,
+      ``jobs:job:<id>:deleted``.
 
     =========================================  ========  ==================================================
     key                                        type      what, and how long it is kept
@@ -29,6 +30,7 @@ class Keys:
     ``jobs:job:<batch id>``                    hash      the record of a batch: how many of its jobs are in which
                                                          status; ``JOBS_RETENTION`` after the last has ended
     ``jobs:job:<batch id>:jobs``               list      the ids of its jobs; the same
+    ``jobs:job:<id>:deleted``                  string    the ``sequence`` of a deleted job; ``JOBS_RETENTION``
     ``jobs:index:owner:<owner>``               zset      the ids of one owner, by creation time (microseconds)
     ``jobs:index:status:<status>``             zset      the same, of one status; every id is in one of these, and moved
                                                          by each transition

@@ -95,9 +95,9 @@ class JobStore(JobReader):
             *job.record_fields(reply_to),
         ]
         match self.insist("submit", keys, args):
-            case [1, job_id, created_at, run_at]:
+            case [1, job_id, created_at, run_at, sequence]:
                 self.recent.remember(job_id, "submit", keys, args, bound=_MOST_NEW)
-                return Accepted(job_id, job.record(int(created_at), int(run_at) if run_at else None))
+                return Accepted(job_id, job.record(int(created_at), int(run_at) if run_at else None, sequence))
             case [2, job.id] if job.chosen_id is None:
                 self.recent.remember(job.id, "submit", keys, args, bound=_MOST_NEW)
                 return Accepted(job.id, self.get(job.id))

@@ -46,7 +46,7 @@ class Submission:
         if not self.id:
             object.__setattr__(self, "id", self.chosen_id or str(uuid4()))
 
-    def record(self, created_at: int, run_at: int | None) -> Record:
+    def record(self, created_at: int, run_at: int | None, sequence: int) -> Record:
         """The job as it stands right after it was accepted at ``created_at`` (times in microseconds)."""
         return Record(
             id=self.id,
@@ -60,7 +60,7 @@ class Submission:
             priority=self.priority,
             created_at=created_at,
             run_at=run_at,
-            sequence=1,
+            sequence=sequence,
             tags_json=self.tags_json,
         )
 

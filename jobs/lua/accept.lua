@@ -4,6 +4,7 @@
 --     under_key is the fingerprint of the body with its id. A key whose job is gone is free; one that comes with an id
 --     that is known is that job's from then on.
 -- accept(job)     Stores a New job: record, indexes, message or place among the scheduled, event; when it runs, or ''.
+--     Sets job.sequence: 1, or what follows on the events of a deleted job with this id, whose own ids have it in them.
 --     job: what emit needs, and {record, indexes, queue, waiting, scheduled, message, delay, outside_within, fingerprint,
 --     fields}. message: '' it is under way already, 'outside' the caller hands it to another broker; delay and
 --     outside_within in microseconds; fields: further ones of the record, name, value, name, value ...
@@ -24,8 +25,10 @@ end
 
 local function accept(job)
   local now, run_at = whole(job.now), job.delay > 0 and whole(job.now + job.delay) or ''
+  local deleted = job.fingerprint ~= '-' and redis.call('GET', job.record .. ':deleted')  -- '-': the id is a new one
+  job.status, job.attempt, job.sequence = 'New', 0, (deleted or 0) + 1
   redis.call('HSET', job.record, 'type', job.type, 'owner', job.owner, 'status', 'New', 'attempt', 0, 'created_at', now,
-    'sequence', 1, 'traceparent', job.traceparent, 'fingerprint', job.fingerprint, unpack(job.fields))
+    'sequence', job.sequence, 'traceparent', job.traceparent, 'fingerprint', job.fingerprint, unpack(job.fields))
   for _, index in ipairs(job.indexes) do redis.call('ZADD', index, now, job.id) end
   if job.delay > 0 then
     redis.call('HSET', job.record, 'run_at', run_at)
@@ -36,7 +39,6 @@ local function accept(job)
     redis.call('LPUSH', job.queue, job.message)
     redis.call('ZADD', job.waiting, now, job.id)
   end
-  job.status, job.attempt, job.sequence = 'New', 0, 1
   emit(job, 'created', nil, '')
   return run_at
 end

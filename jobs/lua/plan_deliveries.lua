@@ -21,7 +21,8 @@ local function plan(target, url)
 end
 
 local callback = redis.pcall('HGET', KEYS[1], 'callback')  -- pcall: a record that is no hash has none
-if type(callback) ~= 'string' then callback = redis.call('GET', KEYS[2]) end
+if redis.call('EXISTS', KEYS[1]) == 0 then callback = redis.call('GET', KEYS[2]) end
+if type(callback) ~= 'string' then callback = nil end
 if callback and redis.call('EXISTS', KEYS[3]) == 0 then
   local events, url = string.match(callback, '^(%S+) (%S+)$')
   if allowed(events, ARGV[3]) then plan('callback', url) end

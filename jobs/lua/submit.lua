@@ -9,7 +9,7 @@
 --       10 delay in microseconds (0: run it now)  11 most jobs that may be New (0: no bound)  12 number of tags
 --       13 microseconds after which a reconciler hands it to the other broker  14 fingerprint of the body with its id
 --       15.. fields of the record
--- Returns {1, id, created_at, run_at or ''} accepted; {2, id} this job was submitted before; {3} that id has another
+-- Returns {1, id, created_at, run_at or '', sequence} accepted; {2, id} this job was submitted before; {3} that id has another
 -- body; {4} that key has; {5, number of New jobs} too many wait.
 -- Publishes `created`.
 local id, owner, fingerprint, ttl, tags = ARGV[1], ARGV[2], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[12])
@@ -23,15 +23,17 @@ if most > 0 then
 end
 
 local at, run_at = micros(), ''
+local job
 local stored, refusal = pcall(function()
   if key then redis.call('SET', key, id .. ' ' .. ARGV[14], 'PX', ttl) end
-  run_at = accept({record = KEYS[1], indexes = {KEYS[2], KEYS[3], KEYS[4], unpack(KEYS, 10, 9 + tags)},
+  job = {record = KEYS[1], indexes = {KEYS[2], KEYS[3], KEYS[4], unpack(KEYS, 10, 9 + tags)},
     stream = KEYS[5], owner_stream = KEYS[6], queue = KEYS[7], waiting = KEYS[8], scheduled = KEYS[9], id = id,
     owner = owner, type = ARGV[3], channel = ARGV[4], limits = ARGV[5], traceparent = ARGV[6], now = at,
-    fingerprint = fingerprint, message = message, delay = delay, outside_within = ARGV[13], fields = {unpack(ARGV, 15)}})
+    fingerprint = fingerprint, message = message, delay = delay, outside_within = ARGV[13], fields = {unpack(ARGV, 15)}}
+  run_at = accept(job)
 end)
 if not stored then
   undo(id)
   error(refusal, 0)
 end
-return {1, id, whole(at), run_at}
+return {1, id, whole(at), run_at, job.sequence}

@@ -145,6 +145,19 @@ def test_an_attempt_of_a_deleted_job_writes_nothing_into_another_with_its_id(sto
     assert store.get(job_id).result_json == "2"
 
 
+def test_events_of_an_id_that_is_used_again_have_ids_of_their_own(store: JobStore) -> None:
+    job_id = str(uuid4())
+    submitted(store, chosen_id=job_id)
+    store.cancel(job_id)
+    store.delete(store.get(job_id), {})
+    again = Submission(
+        type="t", owner="store-test", parameters_json="{}", queue="nobody", max_attempts=2, chosen_id=job_id
+    )
+    accepted = store.submit(again, message=None)
+    assert accepted.record == store.get(job_id)
+    assert [event.sequence for event in events_of(store, job_id)] == [1, 2, 3]
+
+
 def test_a_stale_attempt_writes_nothing(store: JobStore) -> None:
     job_id = submitted(store)
     claim = store.claim(job_id)
