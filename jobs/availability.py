@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,
+    InvalidResponse,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisError,
     ResponseError,
     TimeoutError,
 )
@@ -33,9 +35,14 @@ def available() -> Iterator[None]:
         raise StoreUnavailable("Redis does not answer") from error
     except ConnectionError as error:
         raise StoreUnavailable("no connection to Redis") from error
+    except InvalidResponse as error:
+        raise StoreUnavailable("what answers is no Redis") from error
     except ResponseError as error:
         text = str(error)
         if text.startswith("MISCONF"):
             raise StoreUnavailable("Redis cannot write to its disk", retry_after=5) from error
         log.error("Redis refuses: %s", text)
         raise StoreRefused(text.split(" script: ")[0]) from error
+    except RedisError as error:  # redis-py's own, before it asks: it would come again
+        log.error("Redis is not asked: %r", error)
+        raise StoreRefused(f"{type(error).__name__}: {error}") from error
