@@ -41,6 +41,10 @@ class Feed:
         self._may_have_jumped = min(READ_AT_ONCE, stream_length)
         self._listeners: dict[tuple[str, str], set[Listener]] = {}
         self._lock = threading.Lock()
+        """Never held while Redis is asked."""
+        self._asking = threading.Lock()
+        self._failed_at = float("-inf")
+        """When Redis did not say where its stream ends, last."""
         self._is_reading = False
         self._position = "0-0"
 
@@ -55,11 +59,11 @@ class Feed:
         Raises:
             StoreUnavailable.
         """
+        begins_at = self._end()
         with self._lock:
             if not self._is_reading:
-                self._position = newest(self._reader.client, KEYS.stream)
-                self._is_reading = True
                 threading.Thread(target=self._read, name="event-feed", daemon=True).start()
+                self._is_reading, self._position = True, begins_at
             listener = Listener(interest, self._position, cut)
             self._listeners.setdefault(interest.shelf, set()).add(listener)
         return listener
@@ -94,6 +98,20 @@ class Feed:
                 return
             after = found.last
 
+    def _end(self) -> str:
+        """Where a reader that began now would begin."""
+        asked_at = time.monotonic()
+        with self._asking:
+            if self._is_reading:
+                return self._position
+            if self._failed_at >= asked_at:  # while we queued for it; to try in turn would take seconds each
+                raise StoreUnavailable("Redis does not answer")
+            try:
+                return newest(self._reader.client, KEYS.stream)
+            except StoreUnavailable:
+                self._failed_at = time.monotonic()
+                raise
+
     def _read(self) -> None:
         while self._somebody_listens():
             try:
@@ -101,6 +119,18 @@ class Feed:
             except StoreUnavailable as error:
                 log.warning("events cannot be read: %s", error)
                 time.sleep(AGAIN_AFTER)
+            except Exception:  # nobody would be told anything without this thread
+                log.exception("events cannot be read: whoever listens has to come back")
+                time.sleep(AGAIN_AFTER)
+                self._give_up()
+                return
+
+    def _give_up(self) -> None:
+        """Every listener is closed, and comes back; the first has a new reader begin, where the stream ends then."""
+        with self._lock:
+            self.close()
+            self._listeners.clear()
+            self._is_reading = False
 
     def _next(self) -> list[Raw]:
         """What came after the position. What was trimmed away before it was read ends every listener.
@@ -117,8 +147,9 @@ class Feed:
     def _tell_all(self, found: list[Raw]) -> None:
         told = 0
         for entry in entries(found):
-            told += self._tell(entry)
-            self._position = entry.id
+            with self._lock:  # who comes meanwhile is told, or begins after it
+                told += self._tell(entry)
+                self._position = entry.id
             if told >= TOLD_AT_ONCE:
                 told = 0
                 time.sleep(0)
