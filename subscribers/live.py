@@ -58,10 +58,11 @@ class Position:
     @property
     def look_from(self) -> str:
         """The last entry that need not be looked at."""
-        if not self.time:
+        try:
+            milliseconds = int(datetime.fromisoformat(self.time).timestamp() * 1000) - LOOK_BACK
+            return max(self.id, f"{milliseconds}-0", key=order_of)
+        except (ValueError, OverflowError):  # there is none, or none of ours
             return self.id
-        milliseconds = int(datetime.fromisoformat(self.time).timestamp() * 1000) - LOOK_BACK
-        return max(self.id, f"{milliseconds}-0", key=order_of)
 
 
 class Live:
@@ -88,6 +89,9 @@ class Live:
                 self._listen(pubsub, handler, on_gap)
             except (RedisError, OSError) as error:
                 log.warning("%s: no connection to Redis (%s); trying again", self._service, error)
+                self._stopped.wait(RECONNECT_AFTER)
+            except Exception:  # what is missed until the next try is filled in, as at a break
+                log.exception("%s: connecting again", self._service)
                 self._stopped.wait(RECONNECT_AFTER)
             finally:
                 pubsub.close()

@@ -1,11 +1,12 @@
 """Live mode through breaks of its connection: every event, in order, none twice; and a gap is told."""
 
+import json
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from redis import Redis
@@ -13,10 +14,13 @@ from support.events import Producer
 from support.eventually import eventually
 from support.listening import listening
 
-from jobs.events import Event
+from jobs.events import NAMES, Event
 from jobs.gap import Gap
+from jobs.keys import KEYS
+from jobs.redis_client import connect
 from launch.redis_server import RedisServer
 from subscribers import Subscriber
+from subscribers.live import Live
 
 
 class Listening:
@@ -194,3 +198,52 @@ def test_what_is_no_event_is_left_out(producer: Producer, listen: Listen, redis:
     cut(redis)
     producer.jobs(1)
     eventually(lambda: listening.told == producer.told)
+
+
+def test_an_event_of_no_time_costs_nothing_when_the_connection_breaks(
+    producer: Producer, listen: Listen, redis: Redis
+) -> None:
+    listening = listen()
+    producer.jobs(1)
+    eventually(lambda: listening.told == producer.told)
+    odd = {**json.loads(listening.events[-1].text), "id": "odd:1", "time": "yesterday"}
+    redis.publish(f"{KEYS.channel_prefix(producer.owner)}updated", json.dumps(odd))
+    eventually(lambda: listening.events[-1].id == "odd:1")
+    cut(redis)
+    producer.jobs(1)
+    eventually(lambda: len(listening.events) == len(producer.told) + 1)
+    assert [event.sequence for event in listening.events[-3:]] == [1, 2, 3]
+
+
+class Odd:
+    """A client of Redis that fails once, as nobody expects it to."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self.has_failed = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def pipeline(self, **options: Any) -> Any:
+        if not self.has_failed:
+            self.has_failed = True
+            raise RuntimeError("a bug")
+        return self._client.pipeline(**options)
+
+
+def test_an_error_that_nobody_expects_is_logged_and_all_goes_on(
+    producer: Producer, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    events: list[Event] = []
+    stopped = threading.Event()
+    with connect(producer.settings.redis_url, as_text=False) as client:
+        live = Live(cast(Redis, Odd(client)), "live", producer.owner, frozenset(NAMES), stopped)
+        thread = threading.Thread(target=live.run, args=(events.append, print), daemon=True)
+        thread.start()
+        eventually(lambda: listening(redis, os.getpid()))
+        producer.jobs(1)
+        eventually(lambda: [event.sequence for event in events] == [1, 2, 3])
+        stopped.set()
+        thread.join(5)
+    assert "a bug" in caplog.text
