@@ -72,7 +72,7 @@ class Group:
         """Become a consumer; whether the group is new.
 
         ``start`` is where a new one begins: ``$`` now, ``0`` at the oldest entry, or the last id that is not wanted;
-        with ``again`` one that is there goes back to that id, if it is further.
+        with ``again`` one that is there goes back to there, if it is further (for ``$``, it never is).
         """
         keys = [*self._keys, KEYS.subscriptions]
         arguments = [self.service, consumer, *self._terms(), start, "again" if again else ""]

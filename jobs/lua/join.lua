@@ -2,10 +2,10 @@
 -- KEYS  1 stream  2 consumers  3 held jobs  4 attempts  5 gaps  6 subscriptions
 -- ARGV  1 group  2 consumer  3 lease in microseconds  4 TTL of keys 2 to 5 in ms  5 name among the subscriptions
 --       6 where a new group starts: '$' now, '0' at the oldest entry kept, or the id of the last entry not wanted
---       7 'again' to have a group that another consumer has made meanwhile go back to that id, or ''
+--       7 'again' to have a group that another consumer has made meanwhile go back to there, unless it is '$'; or ''
 -- Returns 1 when the group is new, else 0.
 local group, me, now, start = ARGV[1], ARGV[2], micros(), ARGV[6]
-local found = group_of(KEYS[1], group)
+local found, from = group_of(KEYS[1], group), start == '0' and '0-0' or start
 if not found then
   local stream, read = redis.pcall('XINFO', 'STREAM', KEYS[1]), nil
   stream = stream.err and {['entries-added'] = 0, length = 0, ['last-generated-id'] = '0-0'} or fields(stream)
@@ -17,7 +17,7 @@ if not found then
   end
   redis.call('XGROUP', 'CREATE', KEYS[1], group, start, 'MKSTREAM', unpack(read and {'ENTRIESREAD', whole(read)} or {}))
   redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
-elseif ARGV[7] ~= '' and precedes(start, found['last-delivered-id']) then
+elseif ARGV[7] ~= '' and string.find(from, '-', 1, true) and precedes(from, found['last-delivered-id']) then
   redis.call('XGROUP', 'SETID', KEYS[1], group, start)
 end
 redis.call('XGROUP', 'CREATECONSUMER', KEYS[1], group, me)

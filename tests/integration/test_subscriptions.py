@@ -107,6 +107,27 @@ def test_who_has_left_is_not_brought_back_by_its_last_beat(producer: Producer) -
             group.beat("me", takes=True)
 
 
+@pytest.mark.parametrize(("start", "known"), [("$", 1), ("0", 0)])
+def test_who_lost_its_group_before_it_was_told_anything_joins_the_one_that_another_made(
+    producer: Producer, redis: Redis, start: str, known: int
+) -> None:
+    """From the beginning it goes back there; from now on means from where the other has begun."""
+    with connect(producer.settings.redis_url, as_text=False) as client:
+        group = Group(client, producer.settings, "svc", producer.owner)
+        group.join("me", start)
+        redis.xgroup_destroy(producer.stream, "svc")
+        producer.jobs(1)
+        assert group.join("another", start)
+        read = group.next("another", [], most=100, in_hand=0).entries
+        assert len(read) == 3 - 3 * known
+        group.next("another", read, most=0, in_hand=0)
+        assert not group.join("me", start, again=True)
+        producer.jobs(1)
+        taken = group.next("me", [], most=1, in_hand=0)
+    ids = [entry_id for entry_id, _ in redis.xrange(producer.stream)]
+    assert ([entry.id for entry in taken.entries], taken.gaps) == ([ids[3 * known]], [])
+
+
 def test_living_processes_pending_events_and_dead_letters_are_counted(service: Service, producer: Producer) -> None:
     held, goes_on = threading.Event(), threading.Event()
 
