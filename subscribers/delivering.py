@@ -23,6 +23,8 @@ LOOK_EVERY = 0.5
 """Seconds between two looks at what is due, when nothing says that there is more."""
 LEASE = 60.0
 """Seconds after which what a process took is taken for abandoned; an attempt takes a quarter of that, at most."""
+LONGEST_REASON = 200
+"""Characters that are kept of an error which nobody expected."""
 
 Post = Callable[[Delivery], Answer]
 
@@ -108,6 +110,10 @@ class Delivering:
             answer = self._post(delivery)
         except NotAnswered as error:
             self._fail(delivery, str(error), None)
+            return
+        except Exception as error:  # a bug, or a URL that an older version took: the schedule ends that, too
+            log.exception("delivery %s", delivery.id)
+            self._fail(delivery, f"{type(error).__name__}: {str(error)[:LONGEST_REASON]}", None)
             return
         if answer.has_arrived:
             self._deliveries.arrived(delivery)

@@ -9,6 +9,7 @@ import pytest
 from redis import Redis
 from support.eventually import eventually
 
+from jobs.addresses import Allowed
 from jobs.callback import Callback
 from jobs.deliveries import CALLBACK, MOST_WAITING, Deliveries, Delivery
 from jobs.events import NAMES, Event
@@ -21,7 +22,7 @@ from jobs.submission import Submission
 from jobs.webhooks import Webhooks
 from launch.redis_server import RedisServer
 from subscribers.delivering import AT_ONCE, OF_ONE_HOST, Delivering
-from subscribers.posting import Answer, NotAnswered
+from subscribers.posting import Answer, NotAnswered, Poster
 from subscribers.schedule import Schedule
 
 LEASE = 0.3
@@ -264,7 +265,7 @@ class Hosts:
 def deliver(store: JobStore) -> Iterator[Any]:
     started: list[tuple[Delivering, threading.Thread]] = []
 
-    def deliver(hosts: Hosts, pauses: tuple[float, ...] = (0.05, 0.05), lease: float = 5.0) -> Delivering:
+    def deliver(hosts: Hosts | Poster, pauses: tuple[float, ...] = (0.05, 0.05), lease: float = 5.0) -> Delivering:
         deliveries = Deliveries(store, lease)
         delivering = Delivering(deliveries, Webhooks(store), hosts.post, Schedule(pauses, jitter=0))
         thread = threading.Thread(target=delivering.run)
@@ -321,16 +322,27 @@ def test_what_fails_is_tried_again_and_then_set_aside(
     assert {each.event_id for each in hosts.posted} == {letter["delivery"].split()[0] for letter in letters}
 
 
-def test_a_bug_in_an_attempt_ends_neither_the_loop_nor_the_delivery(
-    store: JobStore, deliveries: Deliveries, deliver: Any
+def test_an_attempt_that_a_bug_ends_is_one_that_failed(
+    store: JobStore, deliveries: Deliveries, deliver: Any, client: Any
 ) -> None:
     answers = [broken, lambda: Answer(200)]
-    hosts = Hosts(x=lambda: answers.pop(0)(), y=lambda: Answer(200))
+    hosts = Hosts(x=lambda: answers.pop(0)(), y=broken)
     plan(deliveries, finished(store, Callback.to("http://x/")))
-    deliver(hosts, lease=0.4)
+    deliver(hosts, lease=60)
     eventually(lambda: len(hosts.of("x")) == 2)
     plan(deliveries, finished(store, Callback.to("http://y/")))
-    eventually(lambda: hosts.of("y"))
+    eventually(lambda: client.xlen(KEYS.deliveries_dead) == 1)
+    [(_, letter)] = client.xrange(KEYS.deliveries_dead)
+    assert (letter["reason"], letter["attempts"]) == ("RuntimeError: a bug", "3")
+
+
+def test_a_url_that_an_older_version_took_is_set_aside_in_the_end(
+    store: JobStore, deliveries: Deliveries, deliver: Any, client: Any
+) -> None:
+    plan(deliveries, finished(store, Callback.to("http://x/#a")))
+    deliver(Poster([b"key"], Allowed()), pauses=(), lease=60)
+    [(_, letter)] = eventually(lambda: client.xrange(KEYS.deliveries_dead))
+    assert letter["reason"] == "ValueError: Must have no fragment, for that is not sent."
 
 
 def test_410_ends_a_callback_and_disables_a_webhook(store: JobStore, deliveries: Deliveries, deliver: Any) -> None:
