@@ -35,6 +35,8 @@ class Heartbeat:
                 self._beat(consumer)
             except StoreUnavailable as error:
                 log.warning("leases not renewed: %s", error)
+            except Exception:  # without this thread every long job would be run again and again
+                log.exception("leases not renewed")
 
     def _beat(self, consumer: Any) -> None:
         requests = held()

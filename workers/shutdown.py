@@ -30,12 +30,23 @@ class Shutdown:
 
     def _after_grace(self) -> None:
         time.sleep(self._grace)
+        try:
+            self._give_back_all()
+        except Exception:
+            log.exception("not all of what runs goes back to the queue")
+        finally:
+            os._exit(0)
+
+    def _give_back_all(self) -> None:
         running = [request for request in held() if request.holder]
         log.warning("the grace of %g s is over; %d running jobs go back to the queue", self._grace, len(running))
         for request in running:
-            with suppress(StoreUnavailable):  # then its lease ends, and it is found
+            try:
                 self._app.backend.recovery.give_back(request.id, request.holder)
+            except StoreUnavailable:
+                pass  # then its lease ends, and it is found
+            except Exception:
+                log.exception("job %s: not given back", request.id)
             if request.process not in {None, os.getpid()}:
                 with suppress(ProcessLookupError):
                     os.kill(request.process, signal.SIGKILL)
-        os._exit(0)
