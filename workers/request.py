@@ -55,8 +55,7 @@ class JobRequest(Request):  # type: ignore[misc]
 
     @property
     def process(self) -> int | None:
-        """The pid of the process that runs it; None until one has taken it."""
-        return _process(self.worker_pid) if self.worker_pid else None
+        return process_of(self)
 
     @property
     def holder(self) -> str:
@@ -76,16 +75,29 @@ def held() -> list[JobRequest]:
 
     One that was cancelled and retried may be there twice: the attempt that counts no more goes on until it is told.
     """
-    requests = {*_members(state.requests.values()), *_members(state.active_requests)}
-    return [request for request in requests if isinstance(request, JobRequest)]
+    return [request for request in _all() if isinstance(request, JobRequest)]
 
 
-def _process(worker_pid: int) -> int:
-    """A pool of greenlets tells Celery the number of a greenlet in place of a pid: it is in this process."""
-    return worker_pid if detect_environment() == "default" else os.getpid()
+def plain_tasks() -> list[Request]:
+    """Every plain Celery task that this worker has fetched or runs, and has not acknowledged; safe in any thread."""
+    return [request for request in _all() if not (isinstance(request, JobRequest) or request.acknowledged)]
 
 
-def _members(requests: Iterable[Any]) -> list[Any]:
+def process_of(request: Request) -> int | None:
+    """The pid of the process that runs it; None until one has taken it.
+
+    A pool of greenlets tells Celery the number of a greenlet in place of a pid: it is in this process.
+    """
+    if not request.worker_pid:
+        return None
+    return int(request.worker_pid) if detect_environment() == "default" else os.getpid()
+
+
+def _all() -> set[Request]:
+    return {*_members(state.requests.values()), *_members(state.active_requests)}
+
+
+def _members(requests: Iterable[Request]) -> list[Request]:
     while True:
         try:
             return list(requests)

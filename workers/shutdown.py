@@ -8,9 +8,12 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from redis.exceptions import RedisError
+
 from jobs.celery_app import JobsCelery
 from jobs.errors import StoreUnavailable
-from workers.request import held
+from jobs.transport import Channel
+from workers.request import held, plain_tasks, process_of
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,15 @@ class Shutdown:
                 pass  # then its lease ends, and it is found
             except Exception:
                 log.exception("job %s: not given back", request.id)
-            if request.process not in {None, os.getpid()}:
-                with suppress(ProcessLookupError):
-                    os.kill(request.process, signal.SIGKILL)
+            _end(request.process)
+        for task in plain_tasks():  # another broker gives them out again when the connection is gone
+            if isinstance(task.message.channel, Channel):
+                with suppress(RedisError):
+                    task.message.channel.give_back_noted(task.message)
+            _end(process_of(task))
+
+
+def _end(process: int | None) -> None:
+    if process not in {None, os.getpid()}:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -12,6 +13,7 @@ from support.eventually import eventually
 from support.processes import Process
 from support.service import Service
 
+from jobs.celery_app import create_celery
 from jobs.keys import KEYS
 from launch.redis_server import RedisServer
 
@@ -84,3 +86,15 @@ def test_the_job_keeps_its_lease_meanwhile(running: Service, redis: Redis) -> No
     document = running.finished(job_id)
     assert (document["status"], document["attempt"]) == ("Completed", 1)
     assert f"job {job_id}" not in another.text
+
+
+def test_a_plain_task_that_outlasts_the_grace_goes_back_too(running: Service, redis: Redis, tmp_path: Path) -> None:
+    worker = running.start_ready_worker("-c", "1", JOBS_GRACE="1")
+    sent = create_celery(running.settings).send_task("sample.plain_marks", (8, str(tmp_path / "mark")))
+    eventually(lambda: f"{sent.id}] received" in worker.text)
+    assert worker.stop() == 0
+    running.workers.remove(worker)
+    assert not redis.exists("unacked")
+    assert redis.llen("default") == 1
+    running.start_ready_worker("-c", "1")
+    eventually((tmp_path / "mark").exists, within=15)

@@ -95,6 +95,12 @@ def plain(a: int, b: int) -> int:
     return a + b
 
 
+@shared_task(name="sample.plain_marks")
+def plain_marks(seconds: float, file: str) -> None:
+    time.sleep(seconds)
+    Path(file).touch()
+
+
 @job("sample.too_big")
 def too_big(job: Job) -> str:
     return "x" * 2_000_000
