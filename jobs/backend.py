@@ -12,6 +12,7 @@ from billiard.exceptions import WorkerLostError
 from celery import states
 
 from jobs.claim import Claim, Place
+from jobs.dead_letters import DeadLetters
 from jobs.errors import (
     AttemptsUsedUp,
     InvalidTransition,
@@ -53,6 +54,14 @@ class JobBackend(WaitingBackend):
         nonce = token_hex(4)
         claim: Claim = self._ensure_retryable(self.store.claim, job_id, holder, place, nonce)
         return claim
+
+    def set_aside(self, reason: str, message: Any) -> None:
+        """Keep a message that no worker can run, of whichever broker; its job, if it has one, gets another."""
+        DeadLetters(self.store.client).set_aside_seen(reason, message)
+        try:
+            self.recovery.message_set_aside(message.headers["id"])
+        except Exception as error:  # it may name no job; the worker goes on, as it does without a letter
+            log.warning("if a job has lost its message by that, nobody gives it another: %r", error)
 
     def _store_result(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **_: Any

@@ -1,13 +1,19 @@
 """Messages that no worker can run, kept with the reason until a person has looked at them."""
 
+import logging
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from kombu.utils.json import dumps
 
 from jobs.errors import DeadLetterIncomplete, DeadLetterNotFound
 from jobs.keys import KEYS
 from jobs.letters import Letters
 from jobs.scripts import Scripts
+
+log = logging.getLogger(__name__)
 
 MOST_KEPT = 10_000
 """Dead letters, about; the oldest go first."""
@@ -15,6 +21,7 @@ LONGEST_TEXT = 100_000
 """Bytes of a message that are kept."""
 KEPT_KEY_SECONDS = 7 * 86_400
 """How long a key is kept that stood where a queue belongs."""
+OF_ANOTHER_BROKER = "it came from RabbitMQ, and Redis has no queue to put it into"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +52,27 @@ class DeadLetters(Letters[DeadLetter]):
         super().__init__(client, DeadLetter)
         self._scripts = Scripts(client)
 
-    def set_aside(self, reason: str, queue: str, raw: bytes) -> None:
+    def set_aside(self, reason: str, queue: str, raw: bytes, note: str = "") -> None:
         """Keep a message, and count it in ``jobs:counts``."""
-        message, note = kept(raw)
-        self._scripts.call("set_aside", [KEYS.dead, KEYS.counts], [reason, queue, message, note, MOST_KEPT])
+        message, what_is_missing = kept(raw)
+        values = [reason, queue, message, what_is_missing or note, MOST_KEPT]
+        self._scripts.call("set_aside", [KEYS.dead, KEYS.counts], values)
+
+    def set_aside_or_tell(self, reason: str, queue: str, raw: bytes, note: str = "") -> None:
+        """The same for a worker, which goes on even when it is not possible: then the log has the message."""
+        log.warning("a message of %r is set aside: %s", queue, reason)
+        try:
+            self.set_aside(reason, queue, raw, note)
+        except Exception as error:  # whatever it is, the message is still to be acknowledged, or it blocks its worker
+            log.error("it is lost, for it could not be kept (%s): %r", error, raw[:2000])
+
+    def set_aside_seen(self, reason: str, message: Any) -> None:
+        """The same for one that Celery has seen, of whichever broker; it is still to be acknowledged or rejected."""
+        try:
+            letter = _of_redis(message) if hasattr(message, "_raw") else _of_another_broker(message)
+        except Exception as error:  # it may hold anything
+            letter = "", repr(message).encode(), f"it cannot be read: {error}"
+        self.set_aside_or_tell(reason, *letter)
 
     def free(self, queues: Sequence[str]) -> list[str]:
         """Rename what stands in place of these lists and is none, for a week; the new names."""
@@ -62,6 +86,29 @@ class DeadLetters(Letters[DeadLetter]):
             raise DeadLetterIncomplete(letter.id, letter.note)
         if not self._scripts.call("put_back", [KEYS.dead, letter.queue], [letter.id]):
             raise DeadLetterNotFound(letter.id)
+
+
+def _of_redis(message: Any) -> tuple[str, bytes, str]:
+    """The list it came from, its text, and no note: the text is all of it."""
+    return message.channel.came_from(message), dumps(message._raw).encode(), ""
+
+
+def _of_another_broker(message: Any) -> tuple[str, bytes, str]:
+    """Its queue, the text that it would have in Redis, and the note that it has never been there."""
+    body = message.body
+    raw = body.encode(message.content_encoding) if isinstance(body, str) else bytes(body)
+    envelope = {
+        "body": b64encode(raw).decode(),
+        "content-encoding": message.content_encoding,
+        "content-type": message.content_type,
+        "headers": message.headers,
+        "properties": {
+            **{name: value for name, value in message.properties.items() if name != "application_headers"},
+            "delivery_info": message.delivery_info,
+            "body_encoding": "base64",
+        },
+    }
+    return str(message.delivery_info["routing_key"]), dumps(envelope).encode(), OF_ANOTHER_BROKER
 
 
 def kept(raw: bytes) -> tuple[str, str]:

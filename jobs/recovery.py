@@ -58,6 +58,18 @@ class Recovery:
                 self._store.requeue(record, message, holder=holder, max_attempts=more)
                 log.info("job %s goes back to the queue", job_id)
 
+    def message_set_aside(self, job_id: str) -> None:
+        """A New job whose message cannot be run is to get another, as one whose message is gone.
+
+        Where the queue is in Redis a survey finds that by itself; into another broker's it cannot look.
+        """
+        if not self._queue.is_outside:
+            return
+        with suppress(JobNotFound):
+            record = self._store.get(job_id)
+            if record.status is Status.NEW:
+                self._store.await_message(record)
+
     def _held(self, job_id: str, holder: str) -> Record | None:
         """The job, if that process runs it."""
         try:

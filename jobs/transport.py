@@ -33,7 +33,7 @@ from kombu.exceptions import KombuError
 from kombu.transport import redis, virtual
 from kombu.utils.json import dumps, loads
 from redis import Redis
-from redis.exceptions import ConnectionError, RedisError, ResponseError
+from redis.exceptions import ConnectionError, ResponseError
 
 from jobs.connection import (
     AttentiveConnection,
@@ -178,15 +178,7 @@ class Channel(redis.Channel):
 
     def set_aside(self, reason: str, key: str, raw: bytes) -> None:
         """Keep a message that no worker can run; the worker goes on even when that is not possible."""
-        log.warning("a message of %r is set aside: %s", key, reason)
-        try:
-            DeadLetters(self._create_client()).set_aside(reason, key, raw)
-        except RedisError as error:
-            log.error("it is lost, for it could not be kept (%s): %r", error, raw[:2000])
-
-    def set_aside_message(self, message: Any, reason: str) -> None:
-        """The same, for one that Celery has seen; it is still to be acknowledged or rejected."""
-        self.set_aside(reason, self._came_from(message), dumps(message._raw).encode())
+        DeadLetters(self._create_client()).set_aside_or_tell(reason, key, raw)
 
     def fetch_again(self) -> None:
         """There is room for a message: whoever waits for messages is to ask for it."""
@@ -214,7 +206,7 @@ class Channel(redis.Channel):
             return
         by_key = defaultdict[str, list[str]](list)
         for message in reversed(messages):
-            by_key[self._came_from(message)].append(dumps(message._raw))
+            by_key[self.came_from(message)].append(dumps(message._raw))
         with self._create_client().pipeline() as pipe:
             for key, texts in by_key.items():
                 pipe.rpush(key, *texts)  # in one: a fetch that is under way finds them in their order
@@ -222,7 +214,8 @@ class Channel(redis.Channel):
         for message in messages:
             virtual.QoS.ack(self.qos, message.delivery_tag)
 
-    def _came_from(self, message: Any) -> str:
+    def came_from(self, message: Any) -> str:
+        """The list in which the message was."""
         step = self._get_message_priority(message._raw, reverse=False)  # type: ignore[no-untyped-call]
         return self._q_for_pri(message.delivery_info["routing_key"], step)
 

@@ -86,7 +86,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]
         return guarded
 
     def _set_aside(self, message: Any, reason: str, error: Exception | None = None) -> None:
-        message.channel.set_aside_message(message, reason)
+        self.app.backend.set_aside(reason, message)
         if not message.acknowledged:
             message.reject_log_error(log, self.connection_errors)
         signals.task_rejected.send(sender=self, message=message, exc=error)

@@ -50,7 +50,7 @@ class JobRequest(Request):  # type: ignore[misc]
         error = exc_info.exception
         error = getattr(error, "exc", error)  # billiard's wrapper
         if isinstance(error, NotRunnable):
-            self.message.channel.set_aside_message(self.message, str(error))
+            self._app.backend.set_aside(str(error), self.message)
         return super().on_failure(exc_info, **options)
 
     @property

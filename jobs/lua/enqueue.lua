@@ -20,6 +20,10 @@ if since == '' then
   redis.call('ZREM', KEYS[5], id)
 else
   if redis.call('ZSCORE', KEYS[3], id) ~= since then return 0 end
+  if ARGV[2] == 'outside' then
+    redis.call('ZREM', KEYS[3], id)
+    return 1
+  end
   redis.call('RPUSH', KEYS[2], ARGV[2])
   redis.call('ZADD', KEYS[5], whole(now + ARGV[4]), id)
 end
