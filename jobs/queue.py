@@ -13,7 +13,7 @@ from uuid import uuid4
 from kombu.serialization import dumps
 from kombu.transport.virtual import Base64
 
-from jobs.transport import kombu_priority
+from jobs.transport import kombu_priority, our_priority
 
 if TYPE_CHECKING:
     from jobs.celery_app import JobsCelery
@@ -63,6 +63,10 @@ class Queue:
         places = {_ID: job.id, _TAG: str(uuid4()), _SHOWN: json.dumps(_shown(job))[1:-1], _OWNER: job.owner}
         parts = self._template(job.type, job.queue, job.priority)
         return "".join(places.get(part, part) for part in parts)
+
+    def priority(self, in_message: int) -> int:
+        """The priority that a message bears, as ours: RabbitMQ counts as we do."""
+        return in_message if self.is_outside else our_priority(in_message)
 
     def publish(self, job: Queued) -> None:
         """Hand the message to the other broker.

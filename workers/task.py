@@ -10,7 +10,6 @@ from marshmallow import ValidationError
 
 from jobs.claim import Claim, Place
 from jobs.errors import InvalidTransition, JobError, JobNotFound, StoreRefused, Superseded
-from jobs.transport import our_priority
 from workers.holder import holder
 from workers.job_type import JobType
 from workers.request import JobRequest, NotRunnable
@@ -61,7 +60,7 @@ class JobTask(Task):  # type: ignore[misc]
         queue, priority = told.get("routing_key"), told.get("priority")
         if owner is None or queue is None or priority is None:
             return None
-        return Place(owner, self.name, queue, our_priority(priority))
+        return Place(owner, self.name, queue, self.backend.queue.priority(priority))
 
     def _load(self, claim: Claim) -> dict[str, Any]:
         try:
