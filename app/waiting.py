@@ -12,12 +12,11 @@ import time
 from collections.abc import Callable
 
 from flask import Response
-from kombu.exceptions import OperationalError
 
 from app.front_door import FrontDoor
 from app.later import Later, Wait
 from jobs.batch import Batch, BatchSubmission
-from jobs.errors import BatchNotFound, QueueFull, StoreUnavailable
+from jobs.errors import BatchNotFound, NotPublished, QueueFull, StoreUnavailable
 from jobs.keys import KEYS
 from jobs.record import Record
 from jobs.submission import Submission
@@ -131,7 +130,7 @@ def _hand_over(door: FrontDoor, job: Submission) -> bool:
     try:
         door.queue.publish(job)
         door.store.forget(job.id, KEYS.scheduled)
-    except (OperationalError, StoreUnavailable) as error:
-        log.warning("job %s: its message is not with the broker yet: %s", job.id, error)
+    except (NotPublished, StoreUnavailable) as error:
+        log.warning("job %s is handed over by a reconciler: %s", job.id, error)
         return False
     return True

@@ -7,7 +7,7 @@ from celery.app.amqp import AMQP
 from kombu.connection import Connection
 
 from jobs.line import Line, SharedLine
-from jobs.redis_client import ANSWER_WITHIN
+from jobs.redis_client import ANSWER_WITHIN, CONNECTION_WITHIN
 from jobs.settings import Settings
 
 VISIBILITY_TIMEOUT = 12 * 3600
@@ -87,6 +87,7 @@ def _rabbitmq(settings: Settings) -> dict[str, Any]:
         "broker_url": settings.broker_url,
         "broker_transport_options": {"confirm_publish": True},
         "broker_connection_timeout": 2,
+        "broker_pool_acquire_timeout": CONNECTION_WITHIN,
         "task_default_queue_type": "quorum",
         "task_create_missing_queue_type": "quorum",
     }

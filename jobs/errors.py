@@ -19,6 +19,7 @@
     ├── StoreUnavailable             Redis is down, hung or full
     │   ├── StoreRefused             Redis refuses: a key of ours holds something else
     │   └── QueueFull                too many jobs wait
+    ├── NotPublished                 the broker, where that is another server, has not got a job's message yet
     ├── UnusableMessage              what lies in a queue is no message that a worker can run
     ├── DeadLetterNotFound           no such dead letter
     ├── DeadLetterIncomplete         it was not kept as it came, and cannot be put back
@@ -141,6 +142,14 @@ class QueueFull(StoreUnavailable):
     def __init__(self, waiting: int, retry_after: int = 1) -> None:
         self.waiting = waiting
         super().__init__(f"{waiting} jobs wait already", retry_after)
+
+
+class NotPublished(JobsError):
+    """The job is accepted all the same: a reconciler hands its message over later."""
+
+    def __init__(self, job_id: str, reason: str) -> None:
+        self.job_id, self.reason = job_id, reason
+        super().__init__(f"The message of job {job_id} is not with the broker yet: {reason}.")
 
 
 class UnusableMessage(JobsError):

@@ -13,6 +13,7 @@ from uuid import uuid4
 from kombu.serialization import dumps
 from kombu.transport.virtual import Base64
 
+from jobs.publisher import Publisher
 from jobs.transport import kombu_priority, our_priority
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Queue:
         self._template = lru_cache(maxsize=1024)(self._build)
         self.is_outside = app.settings.broker_url is not None
         """Whether the broker is another server than the one that keeps the jobs."""
+        self._publisher = Publisher(app)
 
     def message(self, job: Queued) -> str:
         """The message that makes a worker run the job; it belongs in the list ``queue_key(queue, priority)``."""
@@ -68,21 +70,25 @@ class Queue:
         """The priority that a message bears, as ours: RabbitMQ counts as we do."""
         return in_message if self.is_outside else our_priority(in_message)
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the other broker did not answer a moment ago."""
+        return self._publisher.is_away
+
     def publish(self, job: Queued) -> None:
-        """Hand the message to the other broker.
+        """Hand the message to the other broker, within a few seconds.
 
         Raises:
-            kombu.exceptions.OperationalError: it cannot be reached.
+            NotPublished: a reconciler is to do it later.
         """
-        self._app.send_task(
+        self._publisher.publish(
+            job.id,
             job.type,
-            task_id=job.id,
             queue=job.queue,
             priority=job.priority,
             headers={"owner": job.owner},
             argsrepr="()",
             kwargsrepr=_shown(job),
-            retry=False,
         )
 
     def _build(self, job_type: str, queue: str, priority: int) -> tuple[str, ...]:

@@ -4,9 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
-from kombu.exceptions import OperationalError
-
-from jobs.errors import AttemptsUsedUp, InvalidTransition, JobNotFound
+from jobs.errors import AttemptsUsedUp, InvalidTransition, JobNotFound, NotPublished
 from jobs.failure import WORKER_LOST
 from jobs.keys import KEYS
 from jobs.queue import Queue
@@ -161,10 +159,12 @@ class Recovery:
             self._store.forget(job_id, key)
 
     def _published(self, record: Record) -> bool:
+        if self._queue.is_away:  # it is not asked, and the log has it
+            return False
         try:
             self._queue.publish(record)
-        except OperationalError as error:
-            log.warning("job %s: the broker cannot be reached: %s", record.id, error)
+        except NotPublished as error:
+            log.warning("%s", error)
             return False
         return True
 

@@ -54,6 +54,14 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]
             state.task_reserved(request)
             outcome._cache[outcome._job] = outcome
 
+    def connection_for_write(self, url: str | None = None, heartbeat: float | None = None) -> Any:
+        """Celery's, for its events. Where the broker could confirm them nobody waits for that: without memory it
+        confirms nothing, and a worker that waits takes up no jobs, which hold that memory.
+        """
+        options = {} if self.app.settings.broker_url is None else {"confirm_publish": False}
+        connection = self.app.connection_for_write(url=url, heartbeat=heartbeat, transport_options=options)
+        return self.ensure_connected(connection)
+
     def ensure_connected(self, conn: Any) -> Any:
         conn.ensure_connection = partial(conn.ensure_connection, **PAUSES)
         return super().ensure_connected(conn)

@@ -2,19 +2,26 @@
 
 import base64
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+from faults.proxy import Proxy
 from redis import Redis
 from support.eventually import eventually
 from support.messages import NOT_TO_BE_RUN, message, of_job
 from support.rabbitmq import SERVER, RabbitMQ
 from support.service import Service
 
+from jobs.celery_app import create_celery
 from jobs.dead_letters import DeadLetter, DeadLetters
+from jobs.errors import NotPublished
 from jobs.keys import KEYS
-from launch.redis_server import RedisServer
+from jobs.queue import Queue
+from jobs.submission import Submission
+from launch.redis_server import RedisServer, free_port
 
 pytestmark = pytest.mark.skipif(not SERVER.exists(), reason="Debian's rabbitmq-server is not installed")
 
@@ -120,6 +127,83 @@ def test_a_job_whose_message_is_set_aside_gets_another(site: Service, rabbitmq: 
     assert site.finished(job_id, within=15)["status"] == "Completed"
     assert redis.zscore(KEYS.waiting("default"), job_id) is None
     assert redis.exists("default") == 0
+
+
+def assert_are_accepted_at_once_and_run_later(submits: Service, site: Service, again: Callable[[], object]) -> None:
+    """``again`` makes the broker well."""
+    with ThreadPoolExecutor(40) as pool:
+        began = time.monotonic()
+        answers = list(pool.map(lambda _: submits.submit("demo.noop"), range(40)))
+        took = time.monotonic() - began
+    more = submits.submit("demo.noop")
+    assert {answer.status_code for answer in [*answers, more]} == {202}
+    assert took < 4
+    again()
+    for answer in [*answers, more]:
+        assert site.finished(answer.json()["id"], within=20)["status"] == "Completed"
+    assert submits.submit("demo.noop", wait=10).status_code == 200
+
+
+def test_a_broker_without_memory_holds_up_no_submit(site: Service, rabbitmq: RabbitMQ) -> None:
+    """It reads no more from whoever publishes, and confirms nothing."""
+    assert site.submit("demo.noop", wait=10).status_code == 200
+    waiting = site.submit("demo.random_delay", parameters={"seconds": 3.0}).json()["id"]
+    rabbitmq.control("set_vm_memory_high_watermark", "0.0001")
+    try:
+        assert_are_accepted_at_once_and_run_later(
+            site, site, lambda: rabbitmq.control("set_vm_memory_high_watermark", "0.4")
+        )
+        assert site.finished(waiting)["status"] == "Completed"
+    finally:
+        rabbitmq.control("set_vm_memory_high_watermark", "0.4")
+
+
+def test_a_worker_goes_on_while_its_broker_has_no_memory(site: Service, rabbitmq: RabbitMQ, redis: Redis) -> None:
+    """Else nothing would ever leave the broker's memory."""
+    jobs = [site.submit("demo.random_delay", parameters={"seconds": 1.0}).json()["id"] for _ in range(24)]
+    rabbitmq.control("set_vm_memory_high_watermark", "0.0001")
+    try:
+        assert {site.finished(each, within=20)["status"] for each in jobs} == {"Completed"}
+    finally:
+        rabbitmq.control("set_vm_memory_high_watermark", "0.4")
+
+
+@pytest.fixture
+def proxy(rabbitmq: RabbitMQ) -> Iterator[Proxy]:
+    with Proxy(free_port(), rabbitmq.port) as running:
+        yield running
+
+
+def test_a_silent_broker_holds_up_no_submit(site: Service, proxy: Proxy, tmp_path: Path) -> None:
+    """New connections are taken, and answered no more than those that there were."""
+    url = f"amqp://guest:guest@127.0.0.1:{proxy.port}//"
+    with Service(tmp_path, site.redis, JOBS_BROKER_URL=url, JOBS_LEASE=str(LEASE)).without_workers() as other:
+        assert other.submit("demo.noop", wait=10).status_code == 200
+        silence = proxy.silence()
+        silence.__enter__()
+        assert_are_accepted_at_once_and_run_later(other, site, lambda: silence.__exit__(None, None, None))
+
+
+def submission(queue: str) -> Submission:
+    return Submission(type="demo.noop", owner="me", parameters_json="{}", max_attempts=1, queue=queue)
+
+
+def publish_often(queue: Queue, job: Submission) -> None:
+    for _ in range(200):  # a quorum queue notices late that it is full
+        queue.publish(job)
+
+
+def test_a_queue_that_takes_no_more_is_not_published_to(site: Service, rabbitmq: RabbitMQ) -> None:
+    """It answers with a nack, which says nothing of the other queues."""
+    rabbitmq.control("set_policy", "full", "^full$", '{"max-length": 1, "overflow": "reject-publish"}')
+    app = create_celery(site.settings)
+    queue = Queue(app)
+    full, other = (submission(name) for name in ("full", "other"))
+    with pytest.raises(NotPublished):
+        publish_often(queue, full)
+    assert not queue.is_away
+    queue.publish(other)
+    app.close()
 
 
 def test_jobs_survive_its_absence(site: Service, rabbitmq: RabbitMQ) -> None:

@@ -14,6 +14,7 @@ NEVER_IN_HTTP = {
     errors.JobError,  # raised by job functions, in the worker
     errors.JobCancelled,  # raised in job functions, in the worker
     errors.StaleAttempt,  # the same
+    errors.NotPublished,  # a reconciler publishes it later
     errors.UnusableMessage,  # raised where a worker fetches messages
     errors.DeadLetterNotFound,  # raised for the command `python -m workers.dead_letters`
     errors.DeadLetterIncomplete,  # the same
