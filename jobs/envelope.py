@@ -9,6 +9,7 @@ import json
 from base64 import b64decode
 from collections.abc import Mapping
 from functools import lru_cache
+from math import inf
 from time import time
 from types import MappingProxyType
 from typing import Any
@@ -80,7 +81,7 @@ def read(raw: bytes, longest_wait: float) -> dict[str, Any]:
     message = _parse(raw)
     headers, properties = _object(message, "headers"), _object(message, "properties")
     _check_properties(properties)
-    _check_headers(headers, longest_wait)
+    check_headers(headers, longest_wait)
     if message.get("content-type") != _JSON:
         raise UnusableMessage(f"the content type is {_shown(message.get('content-type'))}, not {_JSON}")
     encoding = message.get("content-encoding")
@@ -167,7 +168,12 @@ def _check_properties(properties: Mapping[str, Any]) -> None:
             raise UnusableMessage(f"the property delivery_info has no {name}")
 
 
-def _check_headers(headers: Mapping[str, Any], longest_wait: float) -> None:
+def check_headers(headers: Mapping[str, Any], longest_wait: float = inf) -> None:
+    """The headers alone: all that is to be looked at where another broker has read the message.
+
+    Raises:
+        UnusableMessage: Celery must not see it.
+    """
     _check_types(headers, "header")
     if headers.get("owner", "") is None:
         raise UnusableMessage("the header owner cannot be None")

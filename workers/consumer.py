@@ -12,6 +12,8 @@ from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from redis.exceptions import RedisError
 
+from jobs.envelope import check_headers
+from jobs.errors import UnusableMessage
 from jobs.transport import Channel
 
 log = logging.getLogger(__name__)
@@ -82,11 +84,17 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]
         handle = super().create_task_handler(*args, **options)
         passed_on = tuple({*self.connection_errors, *self.channel_errors} - {KeyError})
 
+        is_unchecked = self.app.settings.broker_url is not None  # our transport for Redis checks what it hands on
+
         def guarded(message: Any) -> None:
             try:
+                if is_unchecked and message.headers and "task" in message.headers:
+                    check_headers(message.headers)
                 handle(message)
             except passed_on:
                 raise
+            except UnusableMessage as unusable:
+                self._set_aside(message, str(unusable), unusable)
             except Exception as error:  # else it ends the worker, and then the next one that gets the message
                 log.exception("message not handled")
                 self._set_aside(message, f"Celery cannot handle it: {error!r}", error)

@@ -1,6 +1,7 @@
 """The queue in RabbitMQ, the jobs in Redis; run where Debian's rabbitmq-server is installed."""
 
 import base64
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ import pytest
 from faults.proxy import Proxy
 from redis import Redis
 from support.eventually import eventually
-from support.messages import NOT_TO_BE_RUN, message, of_job
+from support.messages import BROKEN, NOT_TO_BE_RUN, message, of_job
 from support.rabbitmq import SERVER, RabbitMQ
 from support.service import Service
 
@@ -81,20 +82,38 @@ def test_jobs_go_through_it(site: Service) -> None:
     assert (batch.status_code, batch.json()["counts"]["Completed"]) == (200, 50)
 
 
-@pytest.mark.parametrize("kind", NOT_TO_BE_RUN)
+BAD_HEADERS = {
+    kind: BROKEN[kind]
+    for kind in (
+        *("an id that is an object", "an empty id", "a time limit that is text", "a time limit of three"),
+        *("an eta that is no time", "an eta in the year 1", "an expiry that is no time", "retries that are text"),
+        "stamps that are a list",
+    )
+}
+"""Of what Celery must not see, what AMQP can carry and is not about the body."""
+
+
+@pytest.mark.parametrize("kind", [*NOT_TO_BE_RUN, *BAD_HEADERS])
 def test_a_message_that_no_worker_can_run_is_set_aside(
     site: Service, rabbitmq: RabbitMQ, redis: Redis, kind: str
 ) -> None:
-    broken, reason = NOT_TO_BE_RUN[kind]
+    broken, reason = (NOT_TO_BE_RUN | BAD_HEADERS)[kind]
     counted = int(redis.hget(KEYS.counts, "dead_letters") or 0)
     rabbitmq.send(in_amqp(broken))
     [letter] = letters(redis)
     assert reason in letter.reason
     assert letter.queue == "default"
-    assert broken["headers"]["id"] in letter.message
+    assert json.dumps(broken["headers"]["id"]) in letter.message
     assert base64.b64encode(base64.b64decode(broken["body"])).decode() in letter.message
     assert "RabbitMQ" in letter.note
     assert int(redis.hget(KEYS.counts, "dead_letters") or 0) == counted + 1
+
+
+def test_a_plain_task_still_runs(site: Service, rabbitmq: RabbitMQ, redis: Redis) -> None:
+    with create_celery(site.settings) as app:
+        sent = app.send_task("sample.plain", [1], {"b": 2}, countdown=0.1, expires=60, time_limit=20)
+        eventually(lambda: redis.hget(KEYS.record(sent.id), "result") == "3")
+    assert not redis.exists(KEYS.dead)
 
 
 def test_no_room_is_lost_by_messages_that_are_set_aside(site: Service, rabbitmq: RabbitMQ, redis: Redis) -> None:
