@@ -11,7 +11,7 @@ from flask import Blueprint, Response
 from app.answers import answer_document, base_url
 from app.event_schema import EventSchema
 from app.front_door import front_door
-from app.schemas import OWNER, EventsQuerySchema, GapSchema
+from app.schemas import OWNER_PATTERN, EventsQuerySchema, GapSchema
 from jobs.events import BATCH_COMPLETED, FINAL_EVENT_OF, NAMES, OF_JOBS, type_of
 from jobs.keys import KEYS
 from jobs.status import TRANSITIONS, Status
@@ -128,7 +128,7 @@ def _data(name: str) -> dict[str, Any]:
 
 # --- channels and operations
 
-OWNER_PARAMETER = {"description": f"Whose jobs; matches {OWNER}", "examples": ["microservice-x"]}
+OWNER_PARAMETER = {"description": f"Whose jobs; matches {OWNER_PATTERN}", "examples": ["microservice-x"]}
 EVENT_PARAMETER = {"description": "What happened.", "enum": list(NAMES)}
 BATCH_PARAMETER = {"description": "The batch's id.", "examples": ["0b7d1c9e-6f0a-4c3e-8a55-1f2e3d4c5b6a"]}
 JOB_PARAMETER = {"description": "The job's id.", "examples": ["6f1c2a3e-5b1d-4c57-9f0e-2a7d8c1b4e90"]}

@@ -5,11 +5,12 @@ from marshmallow import Schema, ValidationError, fields, validate
 from app.fields import Flag, NumberText, Seconds, Tags, Timestamp, WaitText
 from jobs.callback import LONGEST_URL, USUAL_EVENTS, CallbackUrl
 from jobs.events import NAMES, OF_JOBS
+from jobs.names import OWNER
 from jobs.status import Status
 
 END = r"$(?!\n)"
 """The end of the text, for Python (whose ``$`` overlooks a last line break) and for readers of JSON Schema alike."""
-OWNER = rf"^[A-Za-z0-9_-]{{1,64}}{END}"
+OWNER_PATTERN = f"^{OWNER.regex}{END}"
 UUID = rf"^[0-9A-Fa-f]{{8}}(-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}}{END}"
 MOST_TAGS = 16
 LONGEST_DELAY = 366 * 86_400
@@ -23,7 +24,7 @@ def pattern(regex: str, what: str) -> validate.Regexp:
     return validate.Regexp(regex, error=f"Must be {what}.")
 
 
-OWNER_RULE = pattern(OWNER, "1 to 64 of A-Z a-z 0-9 _ -")
+OWNER_RULE = pattern(OWNER_PATTERN, OWNER.words)
 
 
 class CallbackAddress(fields.String):

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from jobs.addresses import Allowed, Network
 from jobs.errors import SettingsError
+from jobs.names import JOB_TYPE
 
 SHORTEST_RETENTION = 0.1
 """Seconds: whoever waits for a job must find it."""
@@ -102,7 +103,7 @@ def _modules(text: str) -> tuple[str, ...]:
 
 
 def _job_type(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", text):
+    if not JOB_TYPE.allows(text):
         raise ValueError("is not the name of a job type")
     return text
 

@@ -1,7 +1,6 @@
 """The subscriber: one loop that hands each event of an owner to one function."""
 
 import logging
-import re
 import signal
 import threading
 from collections.abc import Iterable
@@ -9,6 +8,7 @@ from collections.abc import Iterable
 from jobs.events import NAMES
 from jobs.gap import Gap
 from jobs.group import Group
+from jobs.names import OWNER, SERVICE
 from jobs.redis_client import connect
 from jobs.settings import Settings
 from subscribers.durable import Durable, Terms
@@ -19,8 +19,6 @@ log = logging.getLogger(__name__)
 
 MODES = ("live", "durable")
 STARTS = {"now": "$", "beginning": "0"}
-OWNER = r"[A-Za-z0-9_-]{1,64}"
-SERVICE = r"[A-Za-z0-9_.-]{1,100}"
 
 
 class Subscriber:
@@ -115,11 +113,11 @@ def _check(
         raise ValueError(f"no such mode: {mode!r}; there are {', '.join(MODES)}")
     if start not in STARTS:
         raise ValueError(f"no such start: {start!r}; there are {', '.join(STARTS)}")
-    if owner is not None and not re.fullmatch(OWNER, owner):
-        raise ValueError(f"no such owner: {owner!r}; one is 1 to 64 of A-Z a-z 0-9 _ -")
+    if owner is not None and not OWNER.allows(owner):
+        raise ValueError(f"no such owner: {owner!r}; one is {OWNER.words}")
     if mode == "live" and start != "now":
         raise ValueError("no such start in live mode: it tells what happens from now on")
-    if mode == "durable" and not re.fullmatch(SERVICE, service):
-        raise ValueError(f"no such service: {service!r}; a durable one is named with 1 to 100 of A-Z a-z 0-9 _ . -")
+    if mode == "durable" and not SERVICE.allows(service):
+        raise ValueError(f"no such service: {service!r}; a durable one is named with {SERVICE.words}")
     if max_deliveries < 1 or backoff < 0:
         raise ValueError("no such terms: at least one delivery, and a backoff of at least 0 seconds")

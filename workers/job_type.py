@@ -13,6 +13,7 @@ from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema
 
 from jobs.errors import JobError
 from jobs.job_types import JobTypeInfo
+from jobs.names import JOB_TYPE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +99,8 @@ def job(
     Raises:
         ValueError: the name or a limit is wrong.
     """
-    if not name or len(name) > 100 or not all(c.isascii() and (c.isalnum() or c in "_.-") for c in name):
-        raise ValueError(f"job type {name!r}: a name is 1 to 100 of A-Z a-z 0-9 _ . -")
+    if not JOB_TYPE.allows(name):
+        raise ValueError(f"job type {name!r}: a name is {JOB_TYPE.words}")
     if max_attempts < 1:
         raise ValueError(f"job type {name!r}: max_attempts is {max_attempts}, at least 1 is needed")
 
