@@ -12,8 +12,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema
 
 from jobs.errors import JobError
-from jobs.job_types import JobTypeInfo
-from jobs.names import JOB_TYPE
+from jobs.job_types import AT_LEAST_0, USUAL_ATTEMPTS, JobTypeInfo, is_seconds, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +77,7 @@ def job(
     queue: str = "default",
     time_limit: float | None = 3900,
     soft_time_limit: float | None = None,
-    max_attempts: int = 3,
+    max_attempts: int = USUAL_ATTEMPTS,
     autoretry_for: tuple[type[Exception], ...] = (ConnectionError, TimeoutError),
     dont_autoretry_for: tuple[type[Exception], ...] = (),
     retry_backoff: float = 1.0,
@@ -97,12 +96,16 @@ def job(
     with ``retry_jitter`` half of it is left to chance.
 
     Raises:
-        ValueError: the name or a limit is wrong.
+        ValueError: the name, the queue, a limit or a pause is wrong; it says what would be right.
     """
-    if not JOB_TYPE.allows(name):
-        raise ValueError(f"job type {name!r}: a name is {JOB_TYPE.words}")
-    if max_attempts < 1:
-        raise ValueError(f"job type {name!r}: max_attempts is {max_attempts}, at least 1 is needed")
+    try:
+        JobTypeInfo(
+            name, queue=queue, time_limit=time_limit, soft_time_limit=soft_time_limit, max_attempts=max_attempts
+        )
+        require("retry_backoff", retry_backoff, is_seconds(retry_backoff), AT_LEAST_0)
+        require("retry_backoff_max", retry_backoff_max, is_seconds(retry_backoff_max), AT_LEAST_0)
+    except ValueError as error:
+        raise ValueError(f"job type {name!r}: {error}") from None
 
     def decorate(function: Callable[..., Any]) -> JobType:
         return JobType(

@@ -1,9 +1,11 @@
 """``@job``, the schema it announces, results and failures as JSON."""
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -53,6 +55,43 @@ def test_nested_schemas_are_written_in_place() -> None:
 def test_a_wrong_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="job type"):
         job(name)
+
+
+@pytest.mark.parametrize(
+    ("terms", "told"),
+    [
+        ({"queue": ""}, "queue is ''"),
+        ({"queue": "jobs:stream"}, "queue is 'jobs:stream'"),
+        ({"queue": "unacked"}, "queue is 'unacked'"),
+        ({"queue": None}, "queue is None"),
+        ({"time_limit": -1}, "time_limit is -1"),
+        ({"time_limit": 0}, "time_limit is 0"),
+        ({"time_limit": float("nan")}, "time_limit is nan"),
+        ({"time_limit": "60"}, "time_limit is '60'"),
+        ({"soft_time_limit": 0}, "soft_time_limit is 0"),
+        ({"soft_time_limit": 60, "time_limit": 60}, "soft_time_limit is 60, and must be less than time_limit"),
+        ({"soft_time_limit": 7200}, "soft_time_limit is 7200, and must be less than time_limit, which is 3900"),
+        ({"max_attempts": 0}, "max_attempts is 0"),
+        ({"max_attempts": 1.5}, "max_attempts is 1.5"),
+        ({"retry_backoff": -1}, "retry_backoff is -1"),
+        ({"retry_backoff_max": float("inf")}, "retry_backoff_max is inf"),
+    ],
+)
+def test_a_wrong_queue_or_limit_is_refused_with_what_would_be_right(terms: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=rf"^job type 't': {re.escape(told)}"):
+        job("t", **terms)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"queue": "reports.high-1_x", "time_limit": 0.5, "soft_time_limit": 0.25},
+        {"time_limit": None, "soft_time_limit": 7200},
+        {"retry_backoff": 0, "retry_backoff_max": 0},
+    ],
+)
+def test_what_makes_sense_is_taken(terms: dict[str, Any]) -> None:
+    job("t", **terms)
 
 
 def test_modules_that_are_none_are_told_together() -> None:
