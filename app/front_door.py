@@ -10,13 +10,13 @@ from flask import current_app
 from app.parameters import ParameterRules
 from app.pressure import Pressure
 from app.written import Written
+from jobs.announced import JobTypes
 from jobs.backend import JobBackend
 from jobs.batch import Batches
 from jobs.celery_app import JobsCelery, create_celery
 from jobs.durations import NOTHING_KNOWN, Durations
 from jobs.errors import StoreUnavailable
 from jobs.feed import Feed
-from jobs.job_types import JobTypes
 from jobs.line import SharedLine
 from jobs.record import Record
 from jobs.settings import Settings

@@ -23,7 +23,7 @@ LAYERS = {
         "Flask, werkzeug, flask-smorest": ("flask/", "werkzeug/", "flask_smorest/"),
         "reading and checking the request": (
             *("app/request_parser.py", "app/strict_json.py", "app/prefer.py", "app/parameters.py", "app/schemas.py"),
-            *("app/proxies.py", "app/pressure.py", "marshmallow/", "webargs/", "jobs/job_types.py"),
+            *("app/proxies.py", "app/pressure.py", "marshmallow/", "webargs/", "jobs/announced.py"),
         ),
         "building job and message": ("jobs/envelope.py", "jobs/queue.py", "jobs/submission.py"),
         "Redis client": ("redis/", "jobs/redis_client.py", "jobs/connection.py", "jobs/line.py", "jobs/scripts.py"),

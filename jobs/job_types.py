@@ -1,12 +1,10 @@
 """What workers announce: the job types they run, so that the front door can serve them without importing them."""
 
 import json
-import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from jobs.errors import UnknownJobType
 from jobs.names import JOB_TYPE, QUEUE
 from jobs.settings import LONGEST
 
@@ -15,12 +13,6 @@ if TYPE_CHECKING:
 
 ANNOUNCE_EVERY = 5.0
 """Seconds between two announcements of a worker."""
-
-ALIVE_FOR = 15
-"""Seconds after its last announcement that a type counts as run by a living worker."""
-
-REREAD_AFTER = 2.0
-"""Seconds a front door trusts what it read; an unknown type is looked up at once, but not more often than this."""
 
 USUAL_ATTEMPTS = 3
 ABOVE_0 = f"more than 0 and at most {LONGEST} seconds, or None"
@@ -59,15 +51,13 @@ class JobTypeInfo:
     max_attempts: int = USUAL_ATTEMPTS
 
     def __post_init__(self) -> None:
-        hard, soft, most = self.time_limit, self.soft_time_limit, self.max_attempts
+        most = self.max_attempts
         require("name", self.name, JOB_TYPE.allows(self.name), JOB_TYPE.words)
         require("description", self.description, isinstance(self.description, str), "text")
         require("parameters", self.parameters, isinstance(self.parameters, dict), "a JSON Schema, as an object")
         require("queue", self.queue, QUEUE.allows(self.queue), QUEUE.words)
-        for what, limit in (("time_limit", hard), ("soft_time_limit", soft)):
+        for what, limit in (("time_limit", self.time_limit), ("soft_time_limit", self.soft_time_limit)):
             require(what, limit, limit is None or (is_seconds(limit) and limit > 0), ABOVE_0)
-        if hard is not None and soft is not None:  # a worker looks at the hard one first
-            require("soft_time_limit", soft, soft < hard, f"less than time_limit, which is {hard:g}")
         require("max_attempts", most, type(most) is int and most >= 1, "a whole number of at least 1")
 
     def to_json(self) -> str:
@@ -75,56 +65,22 @@ class JobTypeInfo:
 
     @classmethod
     def from_json(cls, text: str) -> "JobTypeInfo":
-        return cls(**json.loads(text))
+        """What a worker of any version announced: fields not known here are left out, those it lacks are as usual.
+
+        Raises:
+            ValueError: it is no job type.
+        """
+        try:
+            said = json.loads(text)
+        except RecursionError:
+            raise ValueError("nested too deep") from None
+        if not isinstance(said, dict):
+            raise ValueError("no JSON object")
+        if "name" not in said:
+            raise ValueError("no name")
+        return cls(**{known.name: said[known.name] for known in fields(cls) if known.name in said})
 
 
 def announce(store: "JobStore", types: Iterable[JobTypeInfo]) -> None:
     """Say that a living worker runs ``types``."""
     store.announce({info.name: info.to_json() for info in types})
-
-
-class JobTypes:
-    """The front door's view of what was announced, read again every few seconds."""
-
-    def __init__(self, store: "JobStore") -> None:
-        self._store = store
-        self._known: dict[str, JobTypeInfo] = {}
-        self._texts: dict[str, str] = {}
-        self._read_at = -REREAD_AFTER
-
-    def get(self, name: str) -> JobTypeInfo:
-        """The type of that name, whether or not a worker lives at this moment: its jobs wait for one.
-
-        Raises:
-            UnknownJobType: nobody ever announced it.
-        """
-        info = self._known.get(name)
-        if info is None or self._is_stale():
-            self._reread()
-            info = self._known.get(name)
-        if info is None:
-            raise UnknownJobType(name, list(self._known))
-        return info
-
-    def max_attempts(self, name: str) -> int:
-        """Of the type of that name, or of any when nobody announced it."""
-        try:
-            return self.get(name).max_attempts
-        except UnknownJobType:
-            return USUAL_ATTEMPTS
-
-    def living(self) -> list[JobTypeInfo]:
-        """The types that living workers announced, by name."""
-        self._reread()
-        alive = self._store.types_seen_within(ALIVE_FOR)
-        return [self._known[name] for name in sorted(alive) if name in self._known]
-
-    def _is_stale(self) -> bool:
-        return time.monotonic() - self._read_at >= REREAD_AFTER
-
-    def _reread(self) -> None:
-        texts = self._store.announced_types()
-        self._read_at = time.monotonic()
-        if texts != self._texts:
-            self._known = {name: JobTypeInfo.from_json(text) for name, text in texts.items()}
-            self._texts = texts

@@ -102,6 +102,9 @@ def job(
         JobTypeInfo(
             name, queue=queue, time_limit=time_limit, soft_time_limit=soft_time_limit, max_attempts=max_attempts
         )
+        if time_limit is not None and soft_time_limit is not None:  # the pool looks at the hard one first
+            is_less = soft_time_limit < time_limit
+            require("soft_time_limit", soft_time_limit, is_less, f"less than time_limit, which is {time_limit:g}")
         require("retry_backoff", retry_backoff, is_seconds(retry_backoff), AT_LEAST_0)
         require("retry_backoff_max", retry_backoff_max, is_seconds(retry_backoff_max), AT_LEAST_0)
     except ValueError as error:

@@ -3,11 +3,12 @@
 import logging
 import threading
 import time
+from functools import cached_property
 from typing import Any
 
+from jobs.announced import JobTypes
 from jobs.celery_app import JobsCelery
 from jobs.errors import StoreUnavailable
-from jobs.job_types import JobTypeInfo
 from workers.holder import WORKER
 
 log = logging.getLogger(__name__)
@@ -59,9 +60,12 @@ class Reconciler:
             while recovery.sweep(self._app.settings.retention) and time.monotonic() < until:
                 pass
 
+    @cached_property
+    def _types(self) -> JobTypes:
+        return JobTypes(self._app.backend.store)
+
     def _known_queues(self) -> set[str]:
         if time.monotonic() - self._queues_at >= QUEUES_EVERY:
-            texts = self._app.backend.store.announced_types().values()
-            self._queues = {self._app.conf.task_default_queue, *(JobTypeInfo.from_json(text).queue for text in texts)}
+            self._queues = {self._app.conf.task_default_queue, *self._types.queues()}
             self._queues_at = time.monotonic()
         return self._queues

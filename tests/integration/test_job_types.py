@@ -1,7 +1,10 @@
 """GET /job-types, and parameters checked against what was announced."""
 
 import pytest
+from redis import Redis
 from support.service import Service
+
+from jobs.keys import KEYS
 
 
 def test_what_workers_run_is_announced(service: Service) -> None:
@@ -51,6 +54,19 @@ def test_an_unknown_type_is_told_with_the_known_ones(service: Service) -> None:
     assert answer.status_code == 422
     assert answer.json()["type"] == "/problems/unknown-job-type"
     assert "sample.greet" in answer.json()["detail"]
+
+
+def test_what_another_version_announced_stops_nothing(service: Service, redis: Redis) -> None:
+    others = {"t.newer": '{"name":"t.newer","colour":"red"}', "t.broken": '{"name":"t.broken","queue":"jobs:stream"}'}
+    redis.hset(KEYS.types, mapping=others)
+    try:
+        answer = service.submit("t.broken")
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/unknown-job-type")
+        assert "t.newer" in answer.json()["detail"]
+        assert service.submit("demo.noop", wait=5).status_code == 200
+        assert service.get("/job-types").status_code == 200
+    finally:
+        redis.hdel(KEYS.types, *others)
 
 
 @pytest.mark.parametrize(
