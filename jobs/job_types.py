@@ -61,7 +61,12 @@ class JobTypeInfo:
         require("max_attempts", most, type(most) is int and most >= 1, "a whole number of at least 1")
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), separators=(",", ":"))
+        """As it is announced.
+
+        Raises:
+            TypeError, ValueError: ``parameters`` hold what is no JSON, NaN and infinity too.
+        """
+        return json.dumps(asdict(self), allow_nan=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "JobTypeInfo":

@@ -7,8 +7,7 @@ from typing import Any
 
 from jobs.celery_app import JobsCelery
 from jobs.errors import StoreUnavailable
-from jobs.job_types import ANNOUNCE_EVERY, announce
-from workers.job_type import JobType
+from jobs.job_types import ANNOUNCE_EVERY, JobTypeInfo, announce
 
 log = logging.getLogger(__name__)
 
@@ -16,8 +15,8 @@ log = logging.getLogger(__name__)
 class Announcer:
     """Runs in a thread of the worker's main process from the moment it is ready."""
 
-    def __init__(self, app: JobsCelery, types: Sequence[JobType]) -> None:
-        self._app, self._types = app, types
+    def __init__(self, app: JobsCelery, infos: Sequence[JobTypeInfo], every: float = ANNOUNCE_EVERY) -> None:
+        self._app, self._infos, self._every = app, infos, every
         self._stopped = threading.Event()
 
     def start(self, **_: Any) -> None:
@@ -27,10 +26,11 @@ class Announcer:
         self._stopped.set()
 
     def _run(self) -> None:
-        infos = [job_type.info() for job_type in self._types]
         while not self._stopped.is_set():
             try:
-                announce(self._app.backend.store, infos)
+                announce(self._app.backend.store, self._infos)
             except StoreUnavailable as error:
                 log.warning("job types not announced: %s", error)
-            self._stopped.wait(ANNOUNCE_EVERY)
+            except Exception:
+                log.exception("job types not announced")
+            self._stopped.wait(self._every)

@@ -11,6 +11,7 @@ from kombu.utils.compat import detect_environment
 from jobs.celery_app import JobsCelery, create_celery
 from jobs.collecting import collect_rarely
 from jobs.errors import SettingsError
+from jobs.job_types import JobTypeInfo
 from jobs.line import Line, SharedLine
 from jobs.settings import Settings
 from workers.announcer import Announcer
@@ -30,21 +31,22 @@ def create_worker_app(settings: Settings) -> JobsCelery:
     """An app that runs the shipped job types and those of ``settings.modules``.
 
     Raises:
-        SettingsError: a module cannot be imported, holds no job type, or two types have one name.
+        SettingsError: a module cannot be imported or holds no job type, one cannot be announced, two have one name.
     """
     # greenlets ask together; in a pool of processes a soft time limit may raise anywhere, and threads gain nothing
     app = create_celery(settings, SharedLine if detect_environment() == "gevent" else Line)
     types = list(find_job_types((*SHIPPED, *settings.modules)))
-    for job_type in types:
+    for job_type, _ in types:
         register(app, job_type)
-    queues = sorted({"default", *(job_type.queue for job_type in types)})
+    infos = [info for _, info in types]
+    queues = sorted({"default", *(info.queue for info in infos)})
     app.conf.worker_consumer = "workers.consumer:Consumer"
     app.conf.worker_pool = "workers.prefork:TaskPool"
     arguments = {} if settings.broker_url is None else {"x-queue-type": "quorum"}
     app.conf.task_queues = [Queue(name, routing_key=name, queue_arguments=arguments) for name in queues]
     app.events.dispatcher_cls = "workers.task_events:Dispatcher"
     app.steps["consumer"].update((TaskEvents, FetchAhead))
-    announcer, reconciler, heartbeat = Announcer(app, types), Reconciler(app), Heartbeat(app)
+    announcer, reconciler, heartbeat = Announcer(app, infos), Reconciler(app), Heartbeat(app)
     for start in (announcer.start, reconciler.start, heartbeat.start):
         signals.worker_ready.connect(start, weak=False)
     for stop in (announcer.stop, reconciler.stop, Shutdown(app).begin):
@@ -54,8 +56,12 @@ def create_worker_app(settings: Settings) -> JobsCelery:
     return app
 
 
-def find_job_types(modules: Iterable[str]) -> Iterator[JobType]:
-    """The job types in the modules of these names, in order."""
+def find_job_types(modules: Iterable[str]) -> Iterator[tuple[JobType, JobTypeInfo]]:
+    """The job types in the modules of these names, in order, each with what is announced of it.
+
+    Raises:
+        SettingsError: at the end, with all that is wrong.
+    """
     problems, names = [], dict[str, str]()
     for module in modules:
         try:
@@ -69,7 +75,14 @@ def find_job_types(modules: Iterable[str]) -> Iterator[JobType]:
         for job_type in found:
             if names.setdefault(job_type.name, module) != module:
                 problems.append(f"JOBS_MODULES: {module} and {names[job_type.name]} both define {job_type.name}")
-            yield job_type
+            try:
+                info = job_type.info()
+                info.to_json()
+            except Exception as error:  # whatever a schema of somebody else is
+                what = f"{type(error).__name__}: {error}"
+                problems.append(f"JOBS_MODULES: {module}: {job_type.name} cannot be announced: {what}")
+            else:
+                yield job_type, info
     if problems:
         raise SettingsError(problems)
 

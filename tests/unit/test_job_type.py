@@ -2,14 +2,16 @@
 
 import json
 import re
+import sys
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
 import pytest
-from marshmallow import INCLUDE, Schema, fields
+from marshmallow import INCLUDE, Schema, fields, validate
 
 from jobs.errors import JobError, SettingsError
 from jobs.failure import LONGEST_MESSAGE, error_of
@@ -99,6 +101,31 @@ def test_modules_that_are_none_are_told_together() -> None:
         list(find_job_types(("no.such.module", "json")))
     assert len(caught.value.problems) == 2
     assert "no.such.module cannot be imported" in caught.value.problems[0]
+
+
+class NotForJson(Schema):
+    size = fields.Decimal(validate=validate.OneOf([Decimal("1.5")]))
+
+
+class Endless(Schema):
+    size = fields.Float(validate=validate.Range(max=float("inf")))
+
+
+@pytest.mark.parametrize(
+    ("schema", "what"),
+    [(NotForJson, "Decimal is not JSON"), (Endless, "not JSON compliant"), (Inner(), "not callable")],
+)
+def test_a_type_that_cannot_be_announced_is_told_with_the_other_problems(
+    schema: Any, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType("odd_jobs")
+    module.odd = job("t.odd", schema=schema)(flaky.function)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "odd_jobs", module)
+    with pytest.raises(SettingsError) as caught:
+        create_worker_app(Settings(modules=("no.such.module", "odd_jobs")))
+    assert len(caught.value.problems) == 2
+    assert "JOBS_MODULES: odd_jobs: t.odd cannot be announced: " in caught.value.problems[1]
+    assert what in caught.value.problems[1]
 
 
 def test_the_shipped_types_are_tasks_of_the_worker() -> None:
