@@ -35,16 +35,20 @@ class Pressure:
     def __init__(self, store: JobStore) -> None:
         self._store = store
         self._loads: deque[Load] = deque(maxlen=WINDOW)
+        self._looked_at = -math.inf
+        """When somebody last set out to look."""
 
     def check(self) -> None:
-        """Called before each submit.
+        """Called before each submit. While one looks, and when that fails, all others go by the look before, if any.
 
         Raises:
-            StoreUnavailable: Redis is nearly full, or away.
+            StoreUnavailable: Redis is nearly full; or away, and it was this submit that looked.
         """
-        if not self._loads or time.monotonic() - self._loads[-1].at >= READ_EVERY:
-            self.look(time.monotonic())
-        if self._loads[-1].memory >= FULL_AT:
+        now = time.monotonic()
+        if now - self._looked_at >= READ_EVERY:
+            self._looked_at = now
+            self.look(now)
+        if self._loads and self._loads[-1].memory >= FULL_AT:
             raise StoreUnavailable(f"Redis is nearly full ({self._loads[-1].memory:.0%} of its maxmemory)", 5)
 
     def look(self, at: float) -> None:
@@ -58,6 +62,8 @@ class Pressure:
 
     def _retry_after(self, too_many: int) -> int:
         """Seconds in which so many jobs end, as fast as they did lately."""
+        if not self._loads:
+            return UNKNOWN_RETRY_AFTER
         first, last = self._loads[0], self._loads[-1]
         ended, seconds = last.finished - first.finished, last.at - first.at
         if ended <= 0 or seconds <= 0:
