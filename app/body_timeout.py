@@ -51,13 +51,21 @@ class _TimedInput:
         try:
             return read(size)
         except Timeout as late:
+            self._lose_place()
             if late is not timeout:
                 raise
             raise RequestTimeout(f"The body did not arrive within {self._seconds:g} seconds.") from None
         except ParseException as error:
+            self._lose_place()
             raise BadRequest(f"The body cannot be read: {type(error).__name__}.") from error
         except OSError as error:
             raise ClientDisconnected("The body ended before it was complete.") from error
         finally:
             timeout.close()
             self._left -= time.monotonic() - began
+
+    def _lose_place(self) -> None:
+        """Let this be the last request of its connection, if its body is in chunks: where it ends is not known now."""
+        request = getattr(getattr(self._stream, "reader", None), "req", None)
+        if request is not None:
+            request.force_close()

@@ -16,3 +16,12 @@ def has_come(body: Any) -> bool:
     reader: Any = getattr(body, "reader", None)
     length = getattr(reader, "length", None)
     return length is not None and read_ahead(reader.unreader) >= length
+
+
+def may_come(body: Any) -> bool:
+    """Whether a part of a body that nobody has read is not held either, and so comes later or lies in the kernel."""
+    reader = body.reader
+    length = getattr(reader, "length", None)
+    if length is None:
+        return reader.parser is not None
+    return length > 0 and not has_come(body)

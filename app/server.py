@@ -16,9 +16,11 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors as http
 
 from app.arbiter import DrainingArbiter, end_when_told
+from app.lingering import LINGER, read_on
 from app.parking import ParkingWorker
 from app.pending import Pending
 from app.problems import CONTENT_TYPE, problem_bytes
+from app.read_ahead import may_come
 from jobs.collecting import collect_rarely
 
 if TYPE_CHECKING:
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
 
 GRACE = 10
 """Seconds that running requests have to end when the server is stopped."""
-
-LINGER = 1.0
-"""Seconds that we read on after refusing a request; closing with unread input would reset the answer away."""
 
 IDLE_GRACE = 0.5
 """Seconds that a connection has to send a request when the server is stopped."""
@@ -97,6 +96,11 @@ class JsonErrorsWorker(ParkingWorker):
         gathered = _Gathered(sock)
         try:
             return super().handle_request(listener_name, req, gathered, addr)
+        except StopIteration:  # it was the last one of this connection, or is parked, and then it has been read
+            if may_come(req.body):
+                gathered.flush()
+                read_on(sock)
+            raise
         finally:
             gathered.flush()
 
@@ -187,9 +191,7 @@ def _send(client: Any, status: int, reason: str, body: bytes) -> None:
     head = f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: {CONTENT_TYPE}\r\n"
     with Timeout(LINGER, False):
         client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        client.shutdown(socket.SHUT_WR)
-        while client.recv(65_536):
-            pass
+        read_on(client)
 
 
 class Server(BaseApplication):  # type: ignore[misc]

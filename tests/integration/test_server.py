@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +20,7 @@ from support.eventually import eventually
 from support.processes import ROOT, clean_environ
 from support.raw_http import Answer, read_answer
 
+from app.lingering import LINGER
 from app.server import IDLE_GRACE
 from launch.child import child_options
 from launch.redis_server import free_port
@@ -28,7 +31,7 @@ from app.server import Server, raise_file_limit
 
 def load():
     import time
-    from flask import Flask, Response, request
+    from flask import Flask, Response, abort, request
     from app import errors
     from app.body_timeout import BodyTimeout
     from app.pending import Pending
@@ -39,6 +42,8 @@ def load():
     errors.register(app)
     app.get("/", endpoint="ok")(lambda: "ok")
     app.post("/", endpoint="length")(lambda: str(len(request.get_data())))
+    app.post("/json", endpoint="json")(lambda: request.get_json())
+    app.post("/limited", endpoint="limited")(lambda: request.environ["wsgi.input"].read(100_001) and abort(413))
     app.post("/stream", endpoint="stream")(lambda: str(len(request.environ["wsgi.input"].read())))
     app.get("/files", endpoint="files")(lambda: {"limits": resource.getrlimit(resource.RLIMIT_NOFILE)})
     app.get("/scheme", endpoint="scheme")(lambda: request.url)
@@ -206,6 +211,112 @@ def test_a_chunked_body_that_ends_early_is_answered_400(served: Served, path: by
         connection.shutdown(socket.SHUT_WR)
         answer = read_answer(connection)
     assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
+
+
+CLOSE = b"Connection: close"
+LARGE = b"x" * 5_000_000
+IN_CHUNKS = b"".join(b"%x\r\n%b\r\n" % (len(LARGE) // 5, LARGE[: len(LARGE) // 5]) for _ in range(5)) + b"0\r\n\r\n"
+BODIES = {
+    "of 5 MB": (b"1.1", (CLOSE, b"Content-Length: %d" % len(LARGE)), LARGE),
+    "of 20 MB": (b"1.1", (CLOSE, b"Content-Length: %d" % (4 * len(LARGE))), 4 * LARGE),
+    "in chunks": (b"1.1", (CLOSE, CHUNKED), IN_CHUNKS),
+    "of HTTP 1.0": (b"1.0", (b"Content-Length: %d" % len(LARGE),), LARGE),
+}
+UNREAD = {
+    "too large": (b"POST /limited", b"text/plain", 413),
+    "for nobody": (b"POST /nowhere", b"application/json", 404),
+    "for another method": (b"PUT /", b"application/json", 405),
+    "of another type": (b"POST /json", b"text/plain", 415),
+}
+
+
+@pytest.mark.parametrize("what", UNREAD)
+@pytest.mark.parametrize("body", BODIES)
+def test_whoever_sends_all_of_a_body_that_is_not_read_and_says_close_gets_the_answer(
+    served: Served, what: str, body: str
+) -> None:
+    (line, form, status), (version, lines, sent) = UNREAD[what], BODIES[body]
+    head = [line + b" HTTP/" + version, HOST.strip(), b"Content-Type: " + form, *lines]
+    with served.connect() as connection:
+        connection.sendall(b"\r\n".join(head) + b"\r\n\r\n" + sent)
+        answer = read_answer(connection)
+    assert (answer.status, answer.json()["status"], answer.headers["Connection"]) == (status, status, "close")
+
+
+def test_urllib_is_told_that_a_body_is_too_large(served: Served) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"http://127.0.0.1:{served.port}/", LARGE, timeout=10)  # it always says close
+    with caught.value as answer:
+        assert answer.code == 413
+
+
+def test_a_body_in_chunks_that_is_malformed_and_goes_on_is_answered_too(served: Served) -> None:
+    with served.connect() as connection:
+        connection.sendall(post(CHUNKED, body=b"zz\r\n" + LARGE))
+        answer = read_answer(connection)
+    assert (answer.status, answer.headers["Connection"]) == (400, "close")
+
+
+def test_whoever_never_ends_a_body_that_is_not_read_is_let_go(served: Served) -> None:
+    with served.connect() as endless:
+        endless.sendall(post(CLOSE, b"Content-Length: 100000000000"))
+        began = time.monotonic()
+        with suppress(OSError):
+            while time.monotonic() - began < 5:
+                endless.sendall(LARGE)
+        assert time.monotonic() - began < 3
+    with served.connect() as silent:
+        silent.sendall(post(CLOSE, b"Content-Length: 100000000000"))
+        assert read_answer(silent).status == 413
+        time.sleep(LINGER + 0.5)
+        assert is_closed_by_the_other_side(silent)
+
+
+@pytest.mark.parametrize(("path", "status"), [(b"/", 200), (b"/nowhere", 404)])
+def test_a_connection_whose_last_request_has_come_is_closed_at_once(served: Served, path: bytes, status: int) -> None:
+    with served.connect() as connection:
+        connection.sendall(post(CLOSE, b"Content-Length: 3", body=b"abc").replace(b" / ", b" " + path + b" ", 1))
+        assert read_answer(connection).status == status
+        assert is_closed_by_the_other_side(connection)
+
+
+def is_closed_by_the_other_side(connection: socket.socket) -> bool:
+    """Whether it is closed, and not only ended: what is sent is not taken any more."""
+    with suppress(OSError):
+        for _ in range(4):
+            connection.sendall(b"x")
+            time.sleep(0.05)
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("refused", "rest", "status"),
+    [
+        (post(b"Content-Length: %d" % len(LARGE)), LARGE, 413),
+        (post(CHUNKED).replace(b"/", b"/limited", 1) + IN_CHUNKS[:200_000], IN_CHUNKS[200_000:], 413),
+        (post(b"Content-Length: 10", body=b"12345"), b"67890", 408),
+    ],
+    ids=["too large", "too large, in chunks", "too late"],
+)
+def test_on_a_connection_that_is_kept_the_rest_of_a_refused_body_is_read_before_the_next_request(
+    served: Served, refused: bytes, rest: bytes, status: int
+) -> None:
+    with served.connect() as connection:
+        connection.sendall(refused)
+        answer = read_answer(connection)
+        assert (answer.status, answer.headers["Connection"]) == (status, "keep-alive")
+        connection.sendall(rest + get() + get(b"/scheme"))
+        assert [read_answer(connection).body for _ in range(2)] == [b"ok", b"http://localhost/scheme"]
+
+
+def test_the_rest_of_a_body_in_chunks_that_came_too_late_is_no_request(served: Served) -> None:
+    with served.connect() as connection:
+        connection.sendall(post(CHUNKED, body=b"100\r\nabc"))
+        answer = read_answer(connection)
+        assert (answer.status, answer.headers["Connection"]) == (408, "close")
+        connection.sendall(get(b"/boom"))
+        assert connection.recv(1) == b""
 
 
 def test_a_client_that_goes_away_in_the_middle_harms_nobody(served: Served) -> None:
