@@ -5,6 +5,7 @@ from typing import Any
 from celery import Celery
 from celery.app.amqp import AMQP
 from kombu.connection import Connection
+from redis.connection import parse_url
 
 from jobs.line import Line, SharedLine
 from jobs.redis_client import ANSWER_WITHIN, CONNECTION_WITHIN
@@ -46,7 +47,8 @@ def create_celery(settings: Settings, line: type[Line] | type[SharedLine] = Line
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_channel_error_retry=True,  # else whatever Redis refuses to a worker ends it
-        result_backend=f"jobs.backend:JobBackend+{settings.redis_url}",
+        result_backend=f"jobs.backend:JobBackend+{_without_query(settings.redis_url)}",
+        redis_backend_use_ssl=_tls(settings.redis_url),
         result_backend_thread_safe=True,
         result_backend_always_retry=True,
         result_backend_base_sleep_between_retries_ms=100,
@@ -70,7 +72,8 @@ def create_celery(settings: Settings, line: type[Line] | type[SharedLine] = Line
 
 def _redis_broker(settings: Settings) -> dict[str, Any]:
     return {
-        "broker_url": settings.redis_url,
+        "broker_url": _without_query(settings.redis_url),
+        "broker_use_ssl": _tls(settings.redis_url),
         "broker_transport": REDIS_TRANSPORT,
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT,
@@ -79,6 +82,18 @@ def _redis_broker(settings: Settings) -> dict[str, Any]:
             "health_check_interval": LISTENING_CHECKED_EVERY,
         },
     }
+
+
+def _tls(redis_url: str) -> dict[str, Any] | None:
+    """What redis-py reads of TLS in the URL, for kombu, Celery and Flower; without it kombu speaks plainly."""
+    if not redis_url.startswith("rediss:"):
+        return None
+    told = {name: value for name, value in parse_url(redis_url).items() if name.startswith("ssl_")}
+    return {"ssl_cert_reqs": "required", **told}
+
+
+def _without_query(redis_url: str) -> str:
+    return redis_url.partition("?")[0]
 
 
 def _rabbitmq(settings: Settings) -> dict[str, Any]:

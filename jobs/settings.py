@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from jobs.addresses import Allowed, Network
 from jobs.errors import SettingsError
 from jobs.names import JOB_TYPE
+from jobs.redis_url import check_redis_url
 
 SHORTEST_RETENTION = 0.1
 """Seconds: whoever waits for a job must find it."""
@@ -55,12 +56,8 @@ def _count(text: str) -> int:
 
 
 def _redis_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
-        raise ValueError("is not a Redis URL such as redis://127.0.0.1:6379/0")
+    check_redis_url(text)
     _check_port(text)
-    if not re.fullmatch(r"/?[0-9]{0,4}", parts.path):
-        raise ValueError("names no database number after the slash")
     return text
 
 
@@ -83,9 +80,11 @@ def _http_url(text: str) -> str:
 
 def _check_port(url: str) -> None:
     try:
-        urlsplit(url).port  # noqa: B018  reading it is what checks it
-    except ValueError as error:
-        raise ValueError("has a port that is no port number") from error
+        port = urlsplit(url).port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError("has a port that is no port number")
 
 
 def _networks(text: str) -> tuple[Network, ...]:
@@ -211,5 +210,5 @@ def _unknown(name: str, known: list[str]) -> str:
 
 def _shown(name: str, value: str) -> str:
     """The value as an error may show it: a URL may hold a password, and a secret is one."""
-    hidden = name.endswith("_SECRET") or (name.endswith("_URL") and "@" in value)
+    hidden = name.endswith("_SECRET") or (name.endswith("_URL") and ("@" in value or "password" in value))
     return "…" if hidden else repr(value[:100])

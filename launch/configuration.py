@@ -78,7 +78,7 @@ def check_redis(url: str) -> None:
             info = client.info("server")
     except AuthenticationError as error:
         raise CannotStart(f"Redis at {shown} refuses the user or password in JOBS_REDIS_URL") from error
-    except (RedisError, OSError, TypeError, ValueError) as error:  # the last two: options that the URL ends with
+    except (RedisError, OSError) as error:
         raise CannotStart(f"Redis at {shown} (JOBS_REDIS_URL) cannot be used: {_one_line(error, url)}") from error
     version = str(info.get("redis_version", "0"))
     if "valkey_version" not in info and int(version.split(".")[0]) < OLDEST_REDIS:

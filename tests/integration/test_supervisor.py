@@ -382,8 +382,8 @@ def test_a_redis_that_is_too_old_is_one_line_with_its_version(refused: Refused, 
     )
 
 
-def test_a_url_with_an_option_that_is_none_is_one_line(refused: Refused) -> None:
-    assert "cannot be used" in refused(JOBS_REDIS_URL="redis://127.0.0.1:1/0?no_such=1")
+def test_a_url_with_an_option_is_one_line(refused: Refused) -> None:
+    assert "ends with a query" in refused(JOBS_REDIS_URL="redis://127.0.0.1:1/0?no_such=1")
 
 
 def test_modules_that_cannot_be_imported_are_one_line(refused: Refused) -> None:

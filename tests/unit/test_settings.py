@@ -60,9 +60,6 @@ def test_all_mistakes_are_told_together_and_unknown_ones_refused() -> None:
         ("JOBS_PUBLIC_URL", "http://a b/"),
         ("JOBS_PUBLIC_URL", "http://me:secret@a/"),
         ("JOBS_IDEMPOTENCY_TTL", "3000000001"),
-        ("JOBS_REDIS_URL", "localhost:6379"),
-        ("JOBS_REDIS_URL", "redis://h:99999999/0"),
-        ("JOBS_REDIS_URL", "redis://h/zero"),
         ("JOBS_PUBLIC_URL", "ftp://x"),
         ("JOBS_PUBLIC_URL", "https://x?y"),
         ("JOBS_TRUSTED_PROXIES", "everybody"),
@@ -76,9 +73,10 @@ def test_a_wrong_value_is_refused(name: str, value: str) -> None:
         Settings.from_environ({name: value})
 
 
-def test_a_password_is_not_repeated() -> None:
+@pytest.mark.parametrize("url", ["redis://me:secret@h:99999999/0", "redis://h/0?password=secret"])
+def test_a_password_is_not_repeated(url: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        Settings.from_environ({"JOBS_REDIS_URL": "redis://me:secret@h:99999999/0"})
+        Settings.from_environ({"JOBS_REDIS_URL": url})
     assert "secret" not in str(caught.value)
 
 
