@@ -19,6 +19,8 @@ from jobs.redis_url import check_redis_url
 
 SHORTEST_RETENTION = 0.1
 """Seconds: whoever waits for a job must find it."""
+SHORTEST_KEPT = 1.0
+"""Seconds: an Idempotency-Key that is forgotten at once makes two jobs of a submit that is sent twice."""
 SHORTEST_LEASE = 0.5
 """Seconds."""
 BEATS_A_LEASE = 4
@@ -27,6 +29,11 @@ WEBHOOK_KEY_BYTES = range(24, 65)
 """How long the key in ``JOBS_WEBHOOK_SECRET`` may be."""
 LONGEST = 3_000_000_000
 """Seconds that a setting may say, some 95 years: what is added to a time of now stays a time that can be told."""
+
+_HTTP_URL = re.compile(
+    r"(?i:https?)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?(/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?"
+)
+"""RFC 3986, without user, query and fragment: more is put after it, between quotes in events and <> in headers."""
 
 
 def _seconds(text: str) -> float:
@@ -40,6 +47,12 @@ def _seconds(text: str) -> float:
 def _retention(text: str) -> float:
     if _seconds(text) < SHORTEST_RETENTION:
         raise ValueError(f"is less than {SHORTEST_RETENTION:g} seconds")
+    return _seconds(text)
+
+
+def _key_kept(text: str) -> float:
+    if _seconds(text) < SHORTEST_KEPT:
+        raise ValueError(f"is less than {SHORTEST_KEPT:g} second")
     return _seconds(text)
 
 
@@ -70,10 +83,8 @@ def _broker_url(text: str) -> str:
 
 
 def _http_url(text: str) -> str:
-    parts = urlsplit(text)
-    is_plain = re.fullmatch(r"[!-~]+", text) and "@" not in parts.netloc  # urlsplit drops line breaks in silence
-    if not is_plain or parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("is not a URL such as https://jobs.example.org")
+    if not _HTTP_URL.fullmatch(text):
+        raise ValueError("is not a URL such as https://jobs.example.org, with a path or without")
     _check_port(text)
     return text.rstrip("/")
 
@@ -149,7 +160,7 @@ class Settings:
     max_body: int = _setting(1_048_576, _count, "bytes of a request's body")
     max_result: int = _setting(1_048_576, _count, "bytes of a job's result, as JSON")
     trusted_proxies: tuple[Network, ...] = _setting((), _networks, "whose forwarded headers count")
-    idempotency_ttl: float = _setting(86_400.0, _seconds, "seconds an Idempotency-Key is kept")
+    idempotency_ttl: float = _setting(86_400.0, _key_kept, "seconds an Idempotency-Key is kept")
     lease: float = _setting(6.0, _lease, "seconds after which a silent worker's jobs are given to others")
     grace: float = _setting(25.0, _seconds, "seconds that a worker which is stopped leaves its running jobs")
     max_memory: int = _setting(2_147_483_648, _count, "bytes of memory for each process that runs jobs")

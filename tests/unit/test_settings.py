@@ -59,7 +59,19 @@ def test_all_mistakes_are_told_together_and_unknown_ones_refused() -> None:
         ("JOBS_PUBLIC_URL", "http://a\n.b/"),
         ("JOBS_PUBLIC_URL", "http://a b/"),
         ("JOBS_PUBLIC_URL", "http://me:secret@a/"),
+        ("JOBS_PUBLIC_URL", "https://x?"),
+        ("JOBS_PUBLIC_URL", "https://x#"),
+        ("JOBS_PUBLIC_URL", "https://x:0"),
+        ("JOBS_PUBLIC_URL", "https://x:99999"),
+        ("JOBS_PUBLIC_URL", "https://x\\y"),
+        ("JOBS_PUBLIC_URL", 'https://x/"<>'),
+        ("JOBS_PUBLIC_URL", "https://x/a|b"),
+        ("JOBS_PUBLIC_URL", "https://x/%zz"),
+        ("JOBS_PUBLIC_URL", "https://[x]/"),
+        ("JOBS_PUBLIC_URL", "https:///jobs"),
         ("JOBS_IDEMPOTENCY_TTL", "3000000001"),
+        ("JOBS_IDEMPOTENCY_TTL", "0"),
+        ("JOBS_IDEMPOTENCY_TTL", "0.0001"),
         ("JOBS_PUBLIC_URL", "ftp://x"),
         ("JOBS_PUBLIC_URL", "https://x?y"),
         ("JOBS_TRUSTED_PROXIES", "everybody"),
@@ -71,6 +83,14 @@ def test_all_mistakes_are_told_together_and_unknown_ones_refused() -> None:
 def test_a_wrong_value_is_refused(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         Settings.from_environ({name: value})
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://x", "http://[::1]:8000", "HTTPS://Jobs.example.org:443/a/b~c/%C3%A4/d,e;f=(g)/", "http://127.0.0.1:8000"],
+)
+def test_a_public_url_may_have_a_port_and_a_path(url: str) -> None:
+    assert Settings.from_environ({"JOBS_PUBLIC_URL": url}).public_url == url.rstrip("/")
 
 
 @pytest.mark.parametrize("url", ["redis://me:secret@h:99999999/0", "redis://h/0?password=secret"])
