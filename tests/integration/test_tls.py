@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flower.utils.broker import Broker
@@ -64,19 +65,21 @@ def test_a_job_goes_its_way_and_nothing_of_it_in_the_clear(
     service = Service(tmp_path, server, JOBS_REDIS_URL=url)
     with service.without_workers():
         service.start_ready_worker(*pool)
-        with Redis.from_url(server.url, decode_responses=True) as redis:
-            patterns = redis.pubsub_numpat()
-            hears = Process(tmp_path / "hears.log", "subscribers.microservice_x", **service.environ)
-            try:
-                eventually(lambda: redis.pubsub_numpat() > patterns, within=20)
-                answer = service.submit("demo.noop", owner="microservice-x", parameters={"a": 1}, wait=10)
-                assert (answer.status_code, answer.json()["result"]) == (200, {"a": 1})
-                eventually(lambda: answer.json()["id"] in hears.text, within=10)
+        hears = Process(tmp_path / "hears.log", "subscribers.microservice_x", **service.environ)
+
+        def submit() -> Any:
+            answer = service.submit("demo.noop", owner="microservice-x", parameters={"a": 1}, wait=10)
+            assert (answer.status_code, answer.json()["result"]) == (200, {"a": 1})
+            return answer
+
+        try:
+            eventually(lambda: submit() and "received completed" in hears.text, within=20)
+            with Redis.from_url(server.url, decode_responses=True) as redis:
                 others = [each for each in redis.client_list() if each["id"] != str(redis.client_id())]
-                assert others
-                assert {each["laddr"].rpartition(":")[2] for each in others} == {str(server.tls_port)}
-            finally:
-                hears.kill()
+            assert others
+            assert {each["laddr"].rpartition(":")[2] for each in others} == {str(server.tls_port)}
+        finally:
+            hears.kill()
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused_by_all(server: TlsServer, tmp_path: Path) -> None:
