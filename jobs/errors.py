@@ -36,6 +36,8 @@
 
 from collections.abc import Sequence
 
+from jobs.text import text_of
+
 
 class JobsError(Exception):
     """Root of every error of ours."""
@@ -207,12 +209,12 @@ class JobFailed(JobsError):
 
 
 class JobError(JobsError):
-    """Raise this in a job function to fail the job with a message meant for the caller."""
+    """Raise this in a job function to fail the job with a message meant for the caller: text, or what ``str`` takes."""
 
-    def __init__(self, message: str, *, retryable: bool = False, error_type: str | None = None) -> None:
-        self.message, self.retryable = message, retryable
-        self.error_type = error_type or type(self).__name__
-        super().__init__(message)
+    def __init__(self, message: object, *, retryable: bool = False, error_type: object = None) -> None:
+        self.message, self.retryable = text_of(message), bool(retryable)
+        self.error_type = text_of(error_type or type(self).__name__)
+        super().__init__(self.message)
 
 
 class Superseded(JobsError):

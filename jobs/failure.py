@@ -7,8 +7,10 @@ from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, Worker
 from celery.exceptions import NotRegistered
 
 from jobs.errors import JobError
+from jobs.text import text_of
 
 LONGEST_MESSAGE = 2000
+LONGEST_TYPE = 100
 
 _KNOWN: tuple[tuple[type[BaseException], str, str], ...] = (
     (SoftTimeLimitExceeded, "time-limit", "The job ran longer than its soft time limit."),
@@ -20,25 +22,43 @@ _KNOWN: tuple[tuple[type[BaseException], str, str], ...] = (
 
 def error_of(exception: Any) -> str:
     """The error of a job that ended with ``exception``, as JSON text. Never a traceback."""
-    if isinstance(exception, JobError):
-        return _json(exception.error_type, exception.message, exception.retryable)
-    if isinstance(exception, WorkerLostError):
-        return lost(str(exception).partition(" Job: ")[0])
-    for kind, name, message in _KNOWN:
-        if isinstance(exception, kind):
-            return _json(name, message, False)
-    return _json(type(exception).__name__, str(exception) or type(exception).__name__, False)
-
-
-def lost(why: str = "") -> str:
-    """The error of an attempt whose process died; ``why`` as far as that is known."""
-    return _json("worker-lost", "The process that ran the job died" + (f": {why}" if why else "."), True)
-
-
-def _json(error_type: str, message: str, retryable: bool) -> str:
-    shown = message.encode("utf-8", "replace").decode()[:LONGEST_MESSAGE]
-    error = {"type": error_type, "message": shown, "retryable": retryable}
+    failure = failure_of(exception)
+    error = {"type": failure.error_type, "message": failure.message, "retryable": failure.retryable}
     return json.dumps(error, ensure_ascii=False, separators=(",", ":"))
 
 
-WORKER_LOST = lost()
+def failure_of(exception: BaseException, *, retryable: bool = False) -> JobError:
+    """``exception`` as a job is told to have failed with it, whatever that is: short, and fit for another process.
+
+    It is ``retryable`` when asked for, or when ``exception`` says so itself.
+    """
+    error_type, message, says_so = _told(exception)
+    return JobError(message[:LONGEST_MESSAGE], retryable=retryable or says_so, error_type=error_type[:LONGEST_TYPE])
+
+
+def _told(exception: BaseException) -> tuple[str, str, bool]:
+    """Type, message, and whether it is worth another attempt."""
+    name, text = text_of(type(exception).__name__), text_of(exception)
+    match exception:
+        case JobError():  # its class may be somebody else's, who has not called our __init__
+            error_type, message = getattr(exception, "error_type", name), getattr(exception, "message", text or name)
+            return text_of(error_type), text_of(message), bool(getattr(exception, "retryable", False))
+        case WorkerLostError():
+            why = text.partition(" Job: ")[0]
+            return "worker-lost", "The process that ran the job died" + (f": {why}" if why else "."), True
+        case SystemExit():
+            return name, f"The job function called sys.exit({_shown(exception.code)}).", False
+    for kind, known, message in _KNOWN:
+        if isinstance(exception, kind):
+            return known, message, False
+    return name, text or name, False
+
+
+def _shown(code: object) -> str:
+    """The argument of ``sys.exit``, as one writes it."""
+    if code is None:
+        return ""
+    return repr(code) if isinstance(code, int | str) else text_of(code)
+
+
+WORKER_LOST = error_of(WorkerLostError())

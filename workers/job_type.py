@@ -11,7 +11,6 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema
 
-from jobs.errors import JobError
 from jobs.job_types import AT_LEAST_0, USUAL_ATTEMPTS, JobTypeInfo, is_seconds, require
 
 
@@ -44,13 +43,9 @@ class JobType:
         loaded: dict[str, Any] = _instance(self.schema).load(parameters)
         return loaded
 
-    def failure(self, error: Exception) -> Exception:
-        """``error`` as the job ends with it; a JobError that is ``retryable`` is worth another attempt."""
-        if isinstance(error, MemoryError):
-            return JobError("The job needed more memory than its process may have.", error_type="memory-limit")
-        if isinstance(error, self.dont_autoretry_for) or not isinstance(error, self.autoretry_for):
-            return error
-        return JobError(str(error) or type(error).__name__, retryable=True, error_type=type(error).__name__)
+    def retries(self, error: BaseException) -> bool:
+        """Whether ``error`` is worth another attempt, whatever it says itself."""
+        return isinstance(error, self.autoretry_for) and not isinstance(error, (*self.dont_autoretry_for, MemoryError))
 
     def retry_delay(self, attempt: int) -> float:
         """Seconds between the end of that attempt and the next: doubled each time, and half of it by chance."""

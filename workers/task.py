@@ -1,15 +1,22 @@
-"""The Celery task behind every job type: claim, run, and let the backend store what came out."""
+"""The Celery task behind every job type: claim, run, and let the backend store what came out.
+
+Whatever the function raises leaves :meth:`JobTask.run` as a JobError of ours: Celery takes some exceptions for orders
+(Ignore, Reject, SystemExit), and replaces those that cannot be pickled.
+"""
 
 import json
 import logging
 from typing import Any, ClassVar
 
+from billiard.common import terminate_handler_fired
 from celery import Task
-from celery.exceptions import Ignore, Retry
+from celery.exceptions import Ignore, Retry, WorkerShutdown, WorkerTerminate
+from kombu.utils.compat import detect_environment
 from marshmallow import ValidationError
 
 from jobs.claim import Claim, Place
 from jobs.errors import InvalidTransition, JobError, JobNotFound, StoreRefused, Superseded
+from jobs.failure import failure_of
 from workers.holder import holder
 from workers.job_type import JobType
 from workers.request import JobRequest, NotRunnable
@@ -40,8 +47,10 @@ class JobTask(Task):  # type: ignore[misc]
         except Superseded as stopped:
             log.info("job %s: %s", claim.id, stopped)
             raise Ignore(str(stopped)) from stopped
-        except Exception as error:
-            raise self._ending(claim, self.job_type.failure(error)) from error
+        except BaseException as error:
+            if _is_for_the_pool(error):
+                raise
+            raise self._ending(claim, failure_of(error, retryable=self.job_type.retries(error))) from error
 
     def _claim(self, request: Any) -> Claim:
         job_id = request.id
@@ -69,11 +78,24 @@ class JobTask(Task):  # type: ignore[misc]
             messages = json.dumps(error.messages, ensure_ascii=False)
             raise JobError(f"The parameters are not valid: {messages}", error_type="invalid-parameters") from error
 
-    def _ending(self, claim: Claim, failure: Exception) -> Exception:
+    def _ending(self, claim: Claim, failure: JobError) -> Exception:
         """What ends the attempt: the failure, or Celery's Retry where the job may run again."""
-        if not isinstance(failure, JobError) or not failure.retryable or claim.attempt >= claim.max_attempts:
+        if not failure.retryable or claim.attempt >= claim.max_attempts:
             return failure
         self.request.retry_in = self.job_type.retry_delay(claim.attempt)
         log.info("job %s: %s; again in %.1f s", claim.id, failure, self.request.retry_in)
         again: Exception = Retry(exc=failure, when=self.request.retry_in)
         return again
+
+
+def _is_for_the_pool(error: BaseException) -> bool:
+    """Whether the function is ended from outside: its process is told to end, or its greenlet is killed."""
+    if isinstance(error, Exception):
+        return False
+    if terminate_handler_fired() or isinstance(error, WorkerShutdown | WorkerTerminate):
+        return True
+    if detect_environment() != "gevent":
+        return False
+    from gevent import GreenletExit, Timeout  # only there: it takes long to import
+
+    return isinstance(error, GreenletExit | Timeout)

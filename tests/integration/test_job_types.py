@@ -2,6 +2,7 @@
 
 import pytest
 from redis import Redis
+from support.eventually import eventually
 from support.service import Service
 
 from jobs.keys import KEYS
@@ -83,6 +84,36 @@ def test_what_goes_wrong_in_a_job_is_its_error(service: Service, job_type: str, 
     assert job["status"] == "Failed"
     assert job["error"]["type"] == error
     assert "Traceback" not in job["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("what", "error_type", "message"),
+    [
+        ("two arguments", "TwoArguments", "7: bad"),
+        ("a lock", "WithLock", "held"),
+        ("a class of a function", "ParseError", "line 3"),
+        ("no text", "WithoutText", "WithoutText"),
+        ("Ignore", "Ignore", "x"),
+        ("Reject", "Reject", "('x', True)"),
+        ("Retry", "Retry", "x"),
+        ("a number", "JobError", "123"),
+        ("a JobError with another __init__", "BadRow", "4"),
+        ("a long type", "x" * 100, "m"),
+        ("a type that is no UTF-8", "?", "m"),
+        ("cancelled", "CancelledError", "CancelledError"),
+    ],
+)
+def test_the_error_is_the_exceptions_class_and_text(service: Service, what: str, error_type: str, message: str) -> None:
+    job = service.submit("sample.raises_any", parameters={"what": what}, wait=10).json()
+    assert job["error"] == {"type": error_type, "message": message, "retryable": False}
+    assert job["attempt"] == 1
+
+
+def test_the_workers_log_shows_where_the_function_raised(service: Service) -> None:
+    service.submit("sample.raises_any", parameters={"what": "a class of a function"}, wait=10)
+    log = service.workers[0]
+    eventually(lambda: "of_a_function.<locals>.ParseError: line 3" in log.text)
+    assert "raise RAISED[what]()" in log.text
 
 
 def test_a_job_whose_process_dies_is_failed(service: Service) -> None:

@@ -265,6 +265,14 @@ def test_a_cancelled_job_never_starts_after_a_restart(site: Service) -> None:
     assert (document["status"], document["attempt"]) == ("Cancelled", 0)
 
 
+def test_a_job_whose_process_is_told_to_end_runs_again(site: Service, redis: Redis) -> None:
+    job_id = submit(site, "demo.random_delay", parameters={"seconds": 1.5})
+    running(site, job_id)
+    os.kill(int(str(redis.hget(KEYS.record(job_id), "holder")).partition("/")[2]), signal.SIGTERM)
+    done = site.finished(job_id, within=20)
+    assert (done["status"], done["attempt"]) == ("Completed", 2)
+
+
 def test_memory_and_time_are_limited(front_door: Service) -> None:
     with site_with(front_door, JOBS_MAX_MEMORY=str(400 * 1024 * 1024)) as site:
         hungry, hanging = submit(site, "demo.memory"), submit(site, "demo.hang")

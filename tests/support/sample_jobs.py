@@ -8,6 +8,7 @@ from pathlib import Path
 from celery import shared_task
 from marshmallow import Schema, ValidationError, fields, validate, validates
 
+from support.odd_errors import RAISED
 from workers import Job, job
 
 
@@ -110,3 +111,12 @@ def too_big(job: Job) -> str:
 def unreachable(job: Job) -> None:
     """Fail for a reason that may pass: it is tried again, but not soon."""
     raise ConnectionError("nobody there")
+
+
+class Raising(Schema):
+    what = fields.String(required=True)
+
+
+@job("sample.raises_any", schema=Raising)
+def raises_any(job: Job, what: str) -> None:
+    raise RAISED[what]()

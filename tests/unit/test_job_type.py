@@ -1,6 +1,7 @@
 """``@job``, the schema it announces, results and failures as JSON."""
 
 import json
+import pickle
 import re
 import sys
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from billiard.exceptions import SoftTimeLimitExceeded, WorkerLostError
 from marshmallow import INCLUDE, Schema, fields, validate
+from support.odd_errors import BadRow, WithoutText
 
 from jobs.errors import JobError, SettingsError
-from jobs.failure import LONGEST_MESSAGE, error_of
+from jobs.failure import LONGEST_MESSAGE, LONGEST_TYPE, error_of, failure_of
 from jobs.result_text import dump
 from jobs.settings import Settings
 from jobs.submission import Submission
@@ -167,6 +170,26 @@ def test_an_error_is_short_storable_and_without_traceback() -> None:
     assert len(error["message"]) == LONGEST_MESSAGE
     assert error["retryable"] is False
     assert json.loads(error_of(KeyError()))["message"] == "KeyError"
+    assert json.loads(error_of(JobError("m", error_type="x" * 5000)))["type"] == "x" * LONGEST_TYPE
+
+
+@pytest.mark.parametrize(
+    ("error", "error_type", "message"),
+    [
+        (JobError(404, error_type=404), "404", "404"),
+        (JobError(WithoutText(), error_type="mine"), "mine", "WithoutText"),
+        (BadRow(4), "BadRow", "4"),
+        (SystemExit(), "SystemExit", "The job function called sys.exit()."),
+        (SystemExit("no input"), "SystemExit", "The job function called sys.exit('no input')."),
+        (SystemExit(WithoutText()), "SystemExit", "The job function called sys.exit(WithoutText)."),
+        (WorkerLostError("signal 9 Job: 4."), "worker-lost", "The process that ran the job died: signal 9"),
+    ],
+)
+def test_whatever_is_raised_is_an_error_that_another_process_can_be_sent(
+    error: BaseException, error_type: str, message: str
+) -> None:
+    sent = pickle.loads(pickle.dumps(failure_of(error)))  # noqa: S301
+    assert (sent.error_type, sent.message) == (error_type, message)
 
 
 def test_the_fingerprint_says_what_was_asked_and_not_how_it_was_written() -> None:
@@ -209,8 +232,9 @@ def test_without_jitter_the_pause_is_exact() -> None:
         (JobError("x", retryable=True, error_type="mine"), "mine", True),
         (JobError("x", error_type="mine"), "mine", False),
         (MemoryError(), "memory-limit", False),
+        (SoftTimeLimitExceeded(), "time-limit", False),
     ],
 )
 def test_which_failures_are_worth_another_attempt(error: Exception, name: str, retryable: bool) -> None:
-    told = json.loads(error_of(flaky.failure(error)))
+    told = json.loads(error_of(failure_of(error, retryable=flaky.retries(error))))
     assert (told["type"], told["retryable"]) == (name, retryable)
