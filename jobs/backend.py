@@ -87,6 +87,8 @@ class JobBackend(WaitingBackend):
                 raise JobError(f"The result has {size} bytes; at most {most} are kept.", error_type="result-too-large")
         except JobError as unusable:
             return states.FAILURE, unusable
+        except MemoryError as unusable:
+            return states.FAILURE, unusable.with_traceback(None)  # which holds what has been written
         return state, text
 
     def _move_or_adopt(self, task_id: str, result: Any, state: str, request: Any) -> None:

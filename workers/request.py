@@ -10,6 +10,7 @@ from celery.worker import state
 from celery.worker.request import Request
 from kombu.utils.compat import detect_environment
 
+from jobs.failure import failure_of
 from workers.holder import holder
 
 OF_CELERY = frozenset(vars(Context)) | {"lang", "task", "argsrepr", "kwargsrepr", "compression"}
@@ -51,6 +52,8 @@ class JobRequest(Request):  # type: ignore[misc]
         error = getattr(error, "exc", error)  # billiard's wrapper
         if isinstance(error, NotRunnable):
             self._app.backend.set_aside(str(error), self.message)
+        if isinstance(error, MemoryError):  # its process could not report; Celery would end this one too
+            exc_info.exception, options["return_ok"] = failure_of(error), False
         return super().on_failure(exc_info, **options)
 
     @property

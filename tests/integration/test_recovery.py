@@ -280,6 +280,14 @@ def test_memory_and_time_are_limited(front_door: Service) -> None:
         assert site.finished(hanging, within=20)["error"]["type"] == "time-limit"
 
 
+def test_a_result_that_there_is_no_memory_to_write_ends_the_job_alone(front_door: Service) -> None:
+    with site_with(front_door, JOBS_MAX_MEMORY=str(400 * 1024 * 1024)) as site:
+        job = site.finished(submit(site, "sample.huge"), within=20)
+        assert (job["status"], job["error"]["type"], job["attempt"]) == ("Failed", "memory-limit", 1)
+        assert site.finished(submit(site, "demo.noop"))["status"] == "Completed"
+        assert site.workers[0].popen.poll() is None
+
+
 def test_a_stopped_worker_gives_its_job_back_after_the_grace(front_door: Service) -> None:
     with site_with(front_door, JOBS_GRACE="1") as site:
         job_id = submit(site, "demo.random_delay", parameters={"seconds": 4})

@@ -120,3 +120,9 @@ class Raising(Schema):
 @job("sample.raises_any", schema=Raising)
 def raises_any(job: Job, what: str) -> None:
     raise RAISED[what]()
+
+
+@job("sample.huge")
+def huge(job: Job) -> str:
+    """As much as its process may have, with what it takes to write it."""
+    return "x" * 150_000_000

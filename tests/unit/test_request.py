@@ -1,13 +1,16 @@
-"""Celery's request of a job, as it is handed to the process that runs it."""
+"""Celery's request of a job, as it is handed to the process that runs it, and what it makes of that one's report."""
 
+import json
 from typing import Any
 
 import pytest
+from billiard.einfo import ExceptionInfo
 from celery.app.task import Context
 from celery.worker.request import Request
 from kombu.transport.virtual import Base64, Channel
 from support.messages import of_job
 
+from jobs.failure import error_of
 from jobs.message import Message
 from jobs.settings import Settings
 from workers.celery_app import create_worker_app
@@ -43,3 +46,28 @@ def test_what_the_main_process_reports_names_the_process_that_has_the_job() -> N
     request.on_accepted(4711, 0.0)
     assert request._context.holder == request.holder == holder(4711)
     assert request._context.id == request.id
+
+
+class Backend:
+    """Keeps what is reported as the end of a job."""
+
+    def __init__(self) -> None:
+        self.ends: list[tuple[str, Exception]] = []
+
+    def mark_as_failure(self, job_id: str, exception: Exception, **_: Any) -> None:
+        self.ends.append((job_id, exception))
+
+
+def test_a_process_that_has_no_memory_to_report_ends_its_job_and_not_the_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sound = of_job()
+    request, backend = request_of(JobRequest, sound), Backend()
+    monkeypatch.setattr(request.task, "backend", backend)
+    try:
+        raise MemoryError
+    except MemoryError:
+        request.on_success((True, ExceptionInfo(), 1.0))
+    (job_id, error), *others = backend.ends
+    assert (job_id, json.loads(error_of(error))["type"], others) == (sound["headers"]["id"], "memory-limit", [])
+    assert request.acknowledged
