@@ -7,6 +7,7 @@ import time
 from jobs.claim import Claim
 from jobs.errors import StoreRefused, StoreUnavailable
 from jobs.store import JobStore
+from jobs.text import text_of
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +65,10 @@ class RunningJob:
 
 
 def _progress_json(current: float, total: float | None, message: str | None) -> str:
-    if message is not None and len(message) > LONGEST_MESSAGE:
-        message = message[:LONGEST_MESSAGE] + "…"
-    percent = round(min(100.0, 100.0 * current / total), 1) if total else None
+    if message is not None:
+        message = text_of(message)
+        if len(message) > LONGEST_MESSAGE:
+            message = message[:LONGEST_MESSAGE] + "…"
+    percent = round(max(0.0, min(100.0, 100.0 * current / total)), 1) if total else None
     progress = {"percent": percent, "current": current, "total": total, "message": message}
     return json.dumps(progress, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

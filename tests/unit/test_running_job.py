@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from support.odd_errors import WithoutText
 
 from jobs.claim import Claim
 from jobs.errors import JobCancelled, StaleAttempt, StoreRefused, StoreUnavailable, Superseded
@@ -74,6 +75,20 @@ def test_a_message_is_cut() -> None:
     store = Written()
     RunningJob(store, CLAIM).progress(1, 2, "x" * 5000)  # type: ignore[arg-type]
     assert store.reports[0]["message"] == "x" * 1000 + "…"
+
+
+@pytest.mark.parametrize(("message", "written"), [(["a"], "['a']"), (7, "7"), ("", ""), (WithoutText(), "WithoutText")])
+def test_a_message_is_text(message: Any, written: str) -> None:
+    store = Written()
+    RunningJob(store, CLAIM).progress(1, 3, message)  # type: ignore[arg-type]
+    assert store.reports[0]["message"] == written
+
+
+@pytest.mark.parametrize(("current", "total", "percent"), [(-1, 2, 0), (1, -2, 0), (3, 2, 100), (0, 0, None)])
+def test_percent_is_a_part_of_100(current: int, total: int, percent: int | None) -> None:
+    store = Written()
+    RunningJob(store, CLAIM).progress(current, total)  # type: ignore[arg-type]
+    assert store.reports[0]["percent"] == percent
 
 
 def test_what_redis_refuses_is_an_error_of_the_job() -> None:
