@@ -25,7 +25,7 @@ from jobs.failure import error_of
 from jobs.queue import Queue
 from jobs.recovery import Recovery
 from jobs.result_text import dump
-from jobs.submission import Submission
+from jobs.submission import Submission, can_be_told
 from jobs.waiting_backend import WaitingBackend
 
 log = logging.getLogger(__name__)
@@ -97,8 +97,11 @@ class JobBackend(WaitingBackend):
         except JobNotFound:
             if not _is_of_plain_task(request):
                 raise
-            self._adopt(task_id, request)
-            self._move(task_id, result, state, request)
+            if can_be_told(task_id) and can_be_told(request.task):
+                self._adopt(task_id, request)
+                self._move(task_id, result, state, request)
+            elif state != states.STARTED:  # once is enough
+                log.warning("task %a (%a) has no record: no event could hold such an id or name", task_id, request.task)
 
     def _move(self, job_id: str, result: Any, state: str, request: Any) -> None:
         claim: Claim | None = getattr(request, "claim", None)

@@ -23,6 +23,11 @@ def new_traceparent() -> str:
     return f"00-{both[:32]}-{both[32:]}-01"
 
 
+def can_be_told(name: str) -> bool:
+    """Whether this may be the id or the type of a job: events hold both as they are, and some keys before a blank."""
+    return name.isprintable() and not {'"', "\\", " "} & set(name)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """A checked request for a job. ``chosen_id`` and ``idempotency_key`` are what makes it repeatable."""

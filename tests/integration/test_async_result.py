@@ -14,6 +14,8 @@ from support.timing import assert_takes
 
 from jobs.celery_app import JobsCelery
 from jobs.errors import JobFailed
+from jobs.events import Event
+from jobs.keys import KEYS
 from jobs.status import Status
 
 
@@ -92,6 +94,34 @@ def test_a_plain_task_runs_with_arguments_that_are_no_json(service: Service, cel
         sent.get(timeout=5)
     job = service.get(f"/jobs/{sent.id}").json()
     assert (job["status"], job["error"]["type"], job["parameters"]) == ("Failed", "result-not-json", {})
+
+
+@pytest.mark.parametrize("task_id", ['x"y', "x\\y", "x\ny", "x y"])
+def test_a_plain_task_whose_id_no_event_could_hold_runs_without_a_record(
+    service: Service, celery: JobsCelery, task_id: str
+) -> None:
+    celery.send_task("sample.plain", (1, 2), task_id=task_id)
+    log = service.workers[0]
+    eventually(lambda: f"Task sample.plain[{task_id}] succeeded" in log.text)
+    assert log.text.count(f"task {task_id!a} ('sample.plain') has no record") == 1
+    store = celery.backend.store
+    assert not store.client.exists(KEYS.record(task_id))
+    assert not any(task_id in fields["event"] for _, fields in store.client.xrange(KEYS.stream))
+
+
+def test_nor_has_one_with_such_a_name(service: Service, celery: JobsCelery) -> None:
+    sent = celery.send_task('sample."quoted"')
+    log = service.workers[0]
+    eventually(lambda: f'Task sample."quoted"[{sent.id}] succeeded' in log.text)
+    assert f"task '{sent.id}' ('sample.\"quoted\"') has no record" in log.text
+    assert service.get(f"/jobs/{sent.id}").status_code == 404
+
+
+def test_any_other_name_has(celery: JobsCelery) -> None:
+    task_id = f"größe:{uuid4()}/1"
+    assert celery.send_task("sample.plain", (1, 2), task_id=task_id).get(timeout=5) == 3
+    last = celery.backend.store.client.xrevrange(KEYS.stream, count=1)[0][1]["event"]
+    assert Event.from_json(last).job_id == task_id
 
 
 def test_a_result_that_cannot_be_kept_is_nothing_to_a_job_that_has_ended(celery: JobsCelery) -> None:

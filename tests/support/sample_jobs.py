@@ -107,6 +107,11 @@ def too_big(job: Job) -> str:
     return "x" * 2_000_000
 
 
+@shared_task(name='sample."quoted"')
+def quoted() -> None:
+    """A plain one, whose name no event could hold as it is."""
+
+
 @job("sample.unreachable", retry_backoff=60, max_attempts=2)
 def unreachable(job: Job) -> None:
     """Fail for a reason that may pass: it is tried again, but not soon."""
