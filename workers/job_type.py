@@ -91,7 +91,8 @@ def job(
     with ``retry_jitter`` half of it is left to chance.
 
     Raises:
-        ValueError: the name, the queue, a limit or a pause is wrong; it says what would be right.
+        ValueError: the name, the queue, a limit or a pause is wrong, or the function's first parameter has the name of
+            a field; it says what would be right.
     """
     try:
         JobTypeInfo(
@@ -106,6 +107,7 @@ def job(
         raise ValueError(f"job type {name!r}: {error}") from None
 
     def decorate(function: Callable[..., Any]) -> JobType:
+        _check_first_parameter(name, function, schema or Schema)
         return JobType(
             name=name,
             function=function,
@@ -122,6 +124,18 @@ def job(
         )
 
     return decorate
+
+
+def _check_first_parameter(name: str, function: Callable[..., Any], schema: type[Schema]) -> None:
+    """It is given the running job: a field of its name would be a second value for it, in each call."""
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    if first is None or first.kind is not first.POSITIONAL_OR_KEYWORD:
+        return
+    if first.name in {field.attribute or field_name for field_name, field in schema().load_fields.items()}:
+        raise ValueError(
+            f"job type {name!r}: a field of its schema is named {first.name!r}, as is the function's first parameter, "
+            "which is the running job: give that one another name, or put a / behind it"
+        )
 
 
 @cache

@@ -99,6 +99,22 @@ def test_what_makes_sense_is_taken(terms: dict[str, Any]) -> None:
     job("t", **terms)
 
 
+class Naming(Schema):
+    job = fields.String()
+    it = fields.String(attribute="task")
+    told = fields.String(dump_only=True)
+
+
+def test_the_first_parameter_is_no_field_of_the_schema() -> None:
+    for function in (lambda job, **_: job, lambda task, **_: task):
+        with pytest.raises(ValueError, match="first parameter"):
+            job("t.naming", schema=Naming)(function)
+    for function in (lambda running, **_: running, lambda it, **_: it, lambda told, **_: told, lambda *_, **__: None):
+        job("t.naming", schema=Naming)(function)
+    named = job("t.naming", schema=Naming)(lambda job, /, **given: (job, given))
+    assert named("running", **named.load({"job": "x"})) == ("running", {"job": "x"})
+
+
 def test_modules_that_are_none_are_told_together() -> None:
     with pytest.raises(SettingsError) as caught:
         list(find_job_types(("no.such.module", "json")))
