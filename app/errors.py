@@ -72,6 +72,7 @@ MEANING_OF: Mapping[type[Exception], Meaning] = MappingProxyType(
         e.WebhookNotFound: USUAL[404],
         WebhooksOff: Meaning(404, "webhooks-off", "Webhooks are off"),
         e.InvalidTransition: USUAL[409],
+        e.NotRetryable: USUAL[409],
         e.JobIdTaken: USUAL[409],
         e.IdempotencyKeyReused: USUAL[422],
         e.TooManyWebhooks: USUAL[409],

@@ -32,6 +32,7 @@ from app.request_parser import RequestParser, require_json_accepted
 from app.schemas import CancelSchema, JobSchema, ListQuerySchema, SubmitSchema, WaitQuerySchema
 from app.submitting import canonical, choose, submission
 from app.waiting import deadline, submit_and_wait, wait
+from jobs.errors import NotRetryable, UnknownJobType
 from jobs.listing import Selection, page
 from jobs.record import Record
 from jobs.status import Status
@@ -166,14 +167,18 @@ def cancel(body: dict[str, Any], job_id: str) -> Response:
 @blp.route("/<job_id:job_id>/retry", methods=["POST"])
 @described(
     blp.response(202, JobSchema, headers={**LOCATION, **RETRY_AFTER}, description="It is New again."),
-    blp.alt_response(409, description="It is neither Failed nor Cancelled.", **PROBLEM),
+    blp.alt_response(409, description="It is neither Failed nor Cancelled, or a plain Celery task.", **PROBLEM),
     *problems(404, 503),
 )
 def retry(job_id: str) -> Response:
     """Run a Failed or Cancelled job again, with as many attempts as a new one has."""
     door = front_door()
     record = door.store.get(canonical(job_id))
-    new = door.backend.recovery.retry(record, door.types.max_attempts(record.type))
+    try:
+        attempts = door.types.get(record.type).max_attempts
+    except UnknownJobType as unknown:
+        raise NotRetryable(record.id, record.type) from unknown
+    new = door.backend.recovery.retry(record, attempts)
     return answer_submit(door, asked(door), new, None, minimal=False)
 
 

@@ -1,6 +1,7 @@
 """Checking parameters at the door, against the JSON Schema that a worker announced."""
 
 import json
+import logging
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -10,6 +11,8 @@ import jsonschema_rs
 from app.strict_json import pointer_to
 from jobs.errors import InvalidParameters
 from jobs.job_types import JobTypeInfo
+
+log = logging.getLogger(__name__)
 
 MOST_ERRORS = 20
 
@@ -35,9 +38,20 @@ class ParameterRules:
     def _validator(self, info: JobTypeInfo) -> Any:
         schema, validator = self._compiled.get(info.name, (None, None))
         if schema is not info.parameters:
-            validator = jsonschema_rs.Draft202012Validator(info.parameters, validate_formats=True)
+            validator = _compiled(info)
             self._compiled[info.name] = (info.parameters, validator)
         return validator
+
+
+def _compiled(info: JobTypeInfo) -> Any:
+    """A schema that this validator does not understand (it may hold an expression of Python's own) lets all pass: the
+    worker checks the parameters again, with the schema itself.
+    """
+    try:
+        return jsonschema_rs.Draft202012Validator(info.parameters, validate_formats=True)
+    except ValueError as error:
+        log.warning("the parameters of %s are not checked here: %s", info.name, say_text(str(error)))
+        return jsonschema_rs.Draft202012Validator(True)
 
 
 def _places(error: Any) -> Iterator[tuple[list[str | int], str]]:
@@ -54,7 +68,10 @@ def _places(error: Any) -> Iterator[tuple[list[str | int], str]]:
 
 def say(error: Any) -> str:
     """The validator's message, without repeating more than a little of what was sent."""
-    message = str(error.message)
+    return say_text(str(error.message))
+
+
+def say_text(message: str) -> str:
     return message if len(message) <= 200 else f"{message[:100]} … {message[-60:]}"
 
 

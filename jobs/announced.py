@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from jobs.errors import UnknownJobType
-from jobs.job_types import USUAL_ATTEMPTS, JobTypeInfo
+from jobs.job_types import JobTypeInfo
 
 if TYPE_CHECKING:
     from jobs.store import JobStore
@@ -17,7 +17,7 @@ ALIVE_FOR = 15
 """Seconds after its last announcement that a type counts as run by a living worker."""
 
 REREAD_AFTER = 2.0
-"""Seconds a front door trusts what it read; an unknown type is looked up at once, but not more often than this."""
+"""Seconds a front door trusts what it read; an unknown type is looked up at once."""
 
 
 class JobTypes:
@@ -44,13 +44,6 @@ class JobTypes:
         if info is None:
             raise UnknownJobType(name, list(self._known))
         return info
-
-    def max_attempts(self, name: str) -> int:
-        """Of the type of that name, or of any when nobody announced it."""
-        try:
-            return self.get(name).max_attempts
-        except UnknownJobType:
-            return USUAL_ATTEMPTS
 
     def living(self) -> list[JobTypeInfo]:
         """The types that living workers announced, by name."""

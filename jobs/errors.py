@@ -13,6 +13,7 @@
     ├── Conflict
     │   ├── InvalidTransition        the job's status does not allow the move
     │   ├── AttemptsUsedUp           the job has run as often as it may
+    │   ├── NotRetryable             a plain Celery task cannot be run again by us
     │   ├── JobIdTaken               the chosen id belongs to a job with another body
     │   ├── IdempotencyKeyReused     the Idempotency-Key came before with another body
     │   └── TooManyWebhooks          there are as many webhooks as there may be
@@ -103,6 +104,13 @@ class AttemptsUsedUp(Conflict):
     def __init__(self, job_id: str, attempt: int) -> None:
         self.job_id, self.attempt = job_id, attempt
         super().__init__(f"Job {job_id} has had all its attempts ({attempt}).")
+
+
+class NotRetryable(Conflict):
+    def __init__(self, job_id: str, task: str) -> None:
+        super().__init__(
+            f"Job {job_id} is a plain Celery task: only who sent {task} has its arguments to send it again."
+        )
 
 
 class JobIdTaken(Conflict):

@@ -91,7 +91,7 @@ def job(
     with ``retry_jitter`` half of it is left to chance.
 
     Raises:
-        ValueError: the name, the queue, a limit or a pause is wrong, or the function's first parameter has the name of
+        ValueError: the name, the schema, the queue, a limit or a pause is wrong, or the function's first parameter has the name of
             a field; it says what would be right.
     """
     try:
@@ -101,6 +101,8 @@ def job(
         if time_limit is not None and soft_time_limit is not None:  # the pool looks at the hard one first
             is_less = soft_time_limit < time_limit
             require("soft_time_limit", soft_time_limit, is_less, f"less than time_limit, which is {time_limit:g}")
+        is_schema = schema is None or (isinstance(schema, type) and issubclass(schema, Schema))
+        require("schema", schema, is_schema, "a class of marshmallow's Schema")
         require("retry_backoff", retry_backoff, is_seconds(retry_backoff), AT_LEAST_0)
         require("retry_backoff_max", retry_backoff_max, is_seconds(retry_backoff_max), AT_LEAST_0)
     except ValueError as error:

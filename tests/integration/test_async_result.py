@@ -94,6 +94,8 @@ def test_a_plain_task_runs_with_arguments_that_are_no_json(service: Service, cel
         sent.get(timeout=5)
     job = service.get(f"/jobs/{sent.id}").json()
     assert (job["status"], job["error"]["type"], job["parameters"]) == ("Failed", "result-not-json", {})
+    again = service.post(f"/jobs/{sent.id}/retry")
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/conflict"), "with which arguments?"
 
 
 @pytest.mark.parametrize("task_id", ['x"y', "x\\y", "x\ny", "x y"])

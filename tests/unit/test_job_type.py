@@ -69,6 +69,8 @@ def test_a_wrong_name_is_refused(name: str) -> None:
         ({"queue": "jobs:stream"}, "queue is 'jobs:stream'"),
         ({"queue": "unacked"}, "queue is 'unacked'"),
         ({"queue": None}, "queue is None"),
+        ({"schema": {}}, "schema is {}"),
+        ({"schema": dict}, "schema is <class 'dict'>"),
         ({"time_limit": -1}, "time_limit is -1"),
         ({"time_limit": 0}, "time_limit is 0"),
         ({"time_limit": float("nan")}, "time_limit is nan"),
@@ -132,7 +134,7 @@ class Endless(Schema):
 
 @pytest.mark.parametrize(
     ("schema", "what"),
-    [(NotForJson, "Decimal is not JSON"), (Endless, "not JSON compliant"), (Inner(), "not callable")],
+    [(NotForJson, "Decimal is not JSON"), (Endless, "not JSON compliant")],
 )
 def test_a_type_that_cannot_be_announced_is_told_with_the_other_problems(
     schema: Any, what: str, monkeypatch: pytest.MonkeyPatch
