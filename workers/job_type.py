@@ -91,8 +91,8 @@ def job(
     with ``retry_jitter`` half of it is left to chance.
 
     Raises:
-        ValueError: the name, the schema, the queue, a limit or a pause is wrong, or the function's first parameter has the name of
-            a field; it says what would be right.
+        ValueError: the name, the schema, the queue, a limit or a pause is wrong, or the function's first parameter has
+            the name of a field; it says what would be right.
     """
     try:
         JobTypeInfo(
