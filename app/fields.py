@@ -11,12 +11,18 @@ from app.prefer import parse_wait_text
 class Seconds(fields.Float):
     """A span in a JSON body: a number of at least 0, not text and not a truth value."""
 
+    unit = "seconds"
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValidationError("Not a number of seconds.")
+            raise ValidationError(f"Not a number of {self.unit}.")
         if value < 0:
             raise ValidationError("Must be at least 0.")
         return float(value)
+
+
+class Milliseconds(Seconds):
+    unit = "milliseconds"
 
 
 class Flag(fields.Boolean):

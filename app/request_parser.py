@@ -13,6 +13,9 @@ from app.errors import InvalidRequest
 from app.parameters import MOST_ERRORS
 from app.strict_json import loads, pointer_to
 
+LONGEST_ACCEPT = 1_000
+"""Characters: werkzeug's time grows with their square, and headers may have 16 kB."""
+
 
 class RequestParser(FlaskParser):
     """webargs' parser with our JSON reader and our errors; what a schema does not know is an error everywhere."""
@@ -25,7 +28,7 @@ class RequestParser(FlaskParser):
         Raises:
             RequestEntityTooLarge, UnsupportedMediaType, MalformedJson, UnstorableText.
         """
-        if req.headers.get("Content-Encoding", "identity").lower() != "identity":
+        if req.headers.get("Content-Encoding", "").lower() not in {"", "identity"}:
             raise UnsupportedMediaType("A body with a Content-Encoding is not read: send it as it is.")
         body = _body(req)
         if not body and getattr(schema, "body_is_optional", False):
@@ -90,7 +93,10 @@ def require_json_accepted() -> None:
     Raises:
         NotAcceptable.
     """
-    if request.headers.get("Accept", "").strip() and not _is_accepted(request.accept_mimetypes):
+    accept = request.headers.get("Accept", "").strip()
+    if len(accept) > LONGEST_ACCEPT:
+        raise NotAcceptable(f"An Accept of more than {LONGEST_ACCEPT:,} characters is not read.")
+    if accept and not _is_accepted(request.accept_mimetypes):
         raise NotAcceptable("This is answered as application/json only.")
 
 

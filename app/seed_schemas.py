@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields
 
-from app.fields import Seconds
+from app.fields import Milliseconds
 from app.schemas import OWNER_RULE
 
 
@@ -14,7 +14,7 @@ class SeedStartSchema(Schema):
 
 
 class SeedStartWithTimeoutSchema(SeedStartSchema):
-    initial_timeout = Seconds(
+    initial_timeout = Milliseconds(
         data_key="initialTimeout",
         load_default=0.0,
         metadata={"description": "Milliseconds to wait for the end.", "minimum": 0},

@@ -59,7 +59,7 @@ def submit_and_wait(
     if record is None:
         return wait(door, door.store.get(accepted.id), until, lambda record: answer(record, True))
     if begun is None:
-        return answer(record, False)
+        return _without_wait(answer(record, False), until)
     return _answer_at_end(begun, lambda found: answer(found or record, False))
 
 
@@ -105,13 +105,20 @@ def wait(door: FrontDoor, record: Record, until: float, answer: Callable[[Record
 def _wait(door: FrontDoor, job_id: str, until: float, answer: Callable[[Record | None], Response]) -> Response:
     """``answer`` is given None where nothing newer is known than what the caller has read."""
     if _is_over(door, until):
-        return answer(None)
+        return _without_wait(answer(None), until)
     begun = Wait(door.backend, job_id, until)
     try:
         begun.begin()
     except StoreUnavailable:
-        return answer(None)
+        return _without_wait(answer(None), until)
     return _answer_at_end(begun, answer)
+
+
+def _without_wait(response: Response, until: float) -> Response:
+    """An answer that nobody waited for. It does not say that a wait was applied for which there was time left."""
+    if until > time.monotonic():
+        response.headers.pop("Preference-Applied", None)
+    return response
 
 
 def _is_over(door: FrontDoor, until: float) -> bool:

@@ -122,6 +122,11 @@ def test_a_compressed_body_is_415(service: Service) -> None:
     assert_problem(service.post("/jobs", gzip.compress(NOOP), headers={"Content-Encoding": "gzip"}), 415)
 
 
+@pytest.mark.parametrize("encoding", ["", "identity", "Identity"])
+def test_a_body_that_is_not_compressed_may_say_so(service: Service, encoding: str) -> None:
+    assert_problem(service.post("/jobs", b"{}", headers={"Content-Encoding": encoding}), 422)
+
+
 @pytest.mark.parametrize("prefer", ["wait=nan", "wait=inf", "wait=-1", "wait=1_0", "wait=soon", 'wait=""', "wait"])
 def test_a_wait_in_prefer_that_is_no_number_is_422(service: Service, prefer: str) -> None:
     assert_problem(service.post("/jobs", NOOP, headers={"Prefer": prefer}), 422)
@@ -153,6 +158,12 @@ def test_what_accepts_no_json_is_406(service: Service) -> None:
         "application/json;indent=2;q=0.5, text/html",
     ):
         assert service.get("/jobs", headers={"Accept": accept}).status_code == 200
+
+
+def test_an_accept_too_long_to_read_is_406_and_says_so(service: Service) -> None:
+    answer = service.get("/jobs", headers={"Accept": f'application/json;a="{" " * 16_000}"'})
+    assert_problem(answer, 406)
+    assert "1,000 characters" in answer.json()["detail"]
 
 
 def test_unknown_paths_and_methods_are_problems(service: Service) -> None:

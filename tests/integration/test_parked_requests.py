@@ -207,8 +207,15 @@ def test_as_many_wait_as_may_and_the_next_is_answered_at_once(tmp_path: Path, se
                 connection.sendall(get(f"/jobs/{job_id}?wait=10"))
             time.sleep(A_MOMENT * 2)
             began = time.monotonic()
-            assert own.get(f"/jobs/{job_id}", params={"wait": 10}).status_code == 202
+            answers = [
+                own.get(f"/jobs/{job_id}", headers={"Prefer": "wait=10"}),
+                own.submit(delay=86_400, headers={"Prefer": "wait=10"}),
+            ]
+            assert [answer.status_code for answer in answers] == [202, 202]
+            assert not any("Preference-Applied" in answer.headers for answer in answers)
             assert time.monotonic() - began < 1
+            at_once = own.get(f"/jobs/{job_id}", headers={"Prefer": "respond-async"})
+            assert at_once.headers["Preference-Applied"] == "respond-async"
             assert [read_answer(connection).status for connection in (first, second)] == [200, 200]
         assert own.get(f"/jobs/{slow_job(own)}", params={"wait": 10}).status_code == 200
 

@@ -34,7 +34,12 @@ def test_an_unknown_job_is_404(service: Service) -> None:
     assert service.get(f"/Jobs/get?jobId={uuid4()}").status_code == 404
     assert service.get("/Jobs/get?jobId=x").status_code == 404
     assert service.get("/Jobs/get").status_code == 422
-    assert service.post("/Jobs/StartJobWithTimeout", {"initialTimeout": "soon"}).status_code == 422
+
+
+def test_a_timeout_that_is_none_is_told_in_its_own_unit(service: Service) -> None:
+    answer = service.post("/Jobs/StartJobWithTimeout", {"initialTimeout": "soon"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"pointer": "/initialTimeout", "detail": "Not a number of milliseconds."}]
 
 
 def test_a_submit_under_a_known_key_is_told_to_be_one(service: Service) -> None:
