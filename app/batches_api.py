@@ -9,7 +9,7 @@ from flask_smorest import Blueprint
 
 from app.answers import answer_empty, answer_json, asked, base_url, with_preference, with_replay
 from app.batch_schemas import BatchJobsQuerySchema, BatchSchema, BatchSubmitSchema
-from app.described import RETRY_AFTER, described, problems
+from app.described import SUBMITTED, VERSIONED, described, headers, problems, reads
 from app.documents import job_list
 from app.front_door import front_door
 from app.prefer import preference_applied
@@ -25,7 +25,6 @@ blp = Blueprint("batches", __name__, description="Batches: many jobs at once, un
 blp.ARGUMENTS_PARSER = RequestParser()
 blp.before_request(require_json_accepted)
 
-LOCATION = {"Location": {"description": "The batch's own URL.", "schema": {"type": "string", "format": "uri"}}}
 LONGEST_PAUSE = 60
 """Seconds; the most that a poll is put off."""
 
@@ -33,9 +32,17 @@ LONGEST_PAUSE = 60
 @blp.route("/jobs/batch", methods=["POST"])
 @blp.arguments(BatchSubmitSchema())
 @described(
-    blp.response(200, BatchSchema, description="All of its jobs ended within the wait, however they did."),
-    blp.alt_response(202, schema=BatchSchema, headers={**LOCATION, **RETRY_AFTER}, description="It goes on."),
-    *problems(400, 409, 413, 415, 422, 503),
+    reads("Prefer", "Idempotency-Key", "traceparent"),
+    blp.response(
+        200,
+        BatchSchema,
+        headers=headers("Content-Location", *SUBMITTED),
+        description="All of its jobs ended within the wait, however they did.",
+    ),
+    blp.alt_response(
+        202, schema=BatchSchema, headers=headers("Location", "Retry-After", *SUBMITTED), description="It goes on."
+    ),
+    *problems(400, 406, 409, 413, 415, 422, 503),
 )
 def submit(body: dict[str, Any]) -> Response:
     """Submit up to 1,000 jobs: all of them are accepted in one step, or none. Wait for their end, if asked to."""
@@ -58,10 +65,15 @@ def submit(body: dict[str, Any]) -> Response:
 @blp.route("/batches/<batch_id>")
 @blp.arguments(WaitQuerySchema(), location="query")
 @described(
-    blp.response(200, BatchSchema, description="All of its jobs have ended."),
-    blp.alt_response(202, schema=BatchSchema, headers=RETRY_AFTER, description="It goes on."),
-    blp.alt_response(304, description="`If-None-Match` names this version."),
-    *problems(404, 422, 503),
+    reads("Prefer", "If-None-Match"),
+    blp.response(200, BatchSchema, headers=headers(*VERSIONED), description="All of its jobs have ended."),
+    blp.alt_response(202, schema=BatchSchema, headers=headers("Retry-After", *VERSIONED), description="It goes on."),
+    blp.alt_response(
+        304,
+        headers=headers("Retry-After", *VERSIONED),
+        description="`If-None-Match` names this version; `Retry-After` if it goes on.",
+    ),
+    *problems(404, 406, 422, 503),
 )
 def look(query: dict[str, Any], batch_id: str) -> Response:
     """Look at a batch, after waiting for its end if asked to."""
@@ -86,9 +98,12 @@ def look(query: dict[str, Any], batch_id: str) -> Response:
 @blp.arguments(BatchJobsQuerySchema(), location="query")
 @described(
     blp.response(
-        200, JobSchema(many=True), description="In the order of the submit; `Link` with rel=next when there are more."
+        200,
+        JobSchema(many=True),
+        headers=headers("Link"),
+        description="In the order of the submit; `Link` with rel=next when there are more.",
     ),
-    *problems(404, 422, 503),
+    *problems(404, 406, 422, 503),
 )
 def list_jobs(query: dict[str, Any], batch_id: str) -> Response:
     """The jobs of a batch; those that were deleted since are left out."""

@@ -10,7 +10,7 @@ from flask import Response, request
 from flask_smorest import Blueprint
 
 from app.answers import answer_empty
-from app.described import described, problems
+from app.described import described, problems, reads
 from app.errors import InvalidRequest, answer_error
 from app.event_stream import EventStream
 from app.front_door import front_door
@@ -38,6 +38,7 @@ SEND_BUFFER = 65_536
 
 @blp.route("/jobs/<job_id:job_id>/events")
 @described(
+    reads("Last-Event-ID"),
     blp.response(200, **STREAM, description="`id` the stream id, `event` created, updated, progress, completed …"),
     blp.alt_response(204, description="Nothing came after `Last-Event-ID`, nor will: a browser stops asking."),
     *problems(404, 422, 503),
@@ -50,6 +51,7 @@ def of_job(job_id: str) -> Response:
 
 @blp.route("/batches/<batch_id>/events")
 @described(
+    reads("Last-Event-ID"),
     blp.response(200, **STREAM, description="Of all jobs of the batch; `batch.completed` is the last."),
     blp.alt_response(204, description="Nothing came after `Last-Event-ID`, nor will: a browser stops asking."),
     *problems(404, 422, 503),
@@ -63,6 +65,7 @@ def of_batch(batch_id: str) -> Response:
 @blp.route("/events")
 @blp.arguments(EventsQuerySchema(), location="query")
 @described(
+    reads("Last-Event-ID"),
     blp.response(200, **STREAM, description="As for one job, without an end."),
     *problems(422, 503),
 )

@@ -18,7 +18,7 @@ blp.before_request(require_json_accepted)
 @blp.route("")
 @described(
     blp.response(200, JobTypeSchema(many=True)),
-    *problems(503),
+    *problems(406, 503),
 )
 def list_job_types() -> Response:
     """The job types that living workers run, with the JSON Schema of their parameters."""

@@ -22,7 +22,7 @@ from app.answers import (
 )
 from app.callbacks import CALLBACKS
 from app.cursor import from_cursor, next_link
-from app.described import PROBLEM, RETRY_AFTER, described, problems
+from app.described import PREFERRED, PROBLEM, SUBMITTED, VERSIONED, described, headers, problems, reads
 from app.documents import job_list
 from app.errors import InvalidRequest, answer
 from app.front_door import FrontDoor, front_door
@@ -41,7 +41,7 @@ blp = Blueprint("jobs", __name__, url_prefix="/jobs", description="Jobs: submit,
 blp.ARGUMENTS_PARSER = RequestParser()
 blp.before_request(require_json_accepted)
 
-LOCATION = {"Location": {"description": "The job's own URL.", "schema": {"type": "string", "format": "uri"}}}
+ANY_JSON: dict[str, Any] = {"description": "Any JSON."}
 
 
 @blp.route("")
@@ -50,12 +50,22 @@ class Jobs(MethodView):
 
     @blp.arguments(SubmitSchema())
     @described(
+        reads("Prefer", "Idempotency-Key", "traceparent"),
         blp.response(
-            200, JobSchema, description="It ended within the wait; Failed and Cancelled are states, not errors."
+            200,
+            JobSchema,
+            headers=headers("Content-Location", *SUBMITTED),
+            description="It ended within the wait; Failed and Cancelled are states, not errors.",
         ),
-        blp.alt_response(202, schema=JobSchema, headers={**LOCATION, **RETRY_AFTER}, description="It goes on."),
-        blp.alt_response(204, description="Completed, and `Prefer: return=minimal` was asked for."),
-        *problems(400, 409, 413, 415, 422, 503),
+        blp.alt_response(
+            202, schema=JobSchema, headers=headers("Location", "Retry-After", *SUBMITTED), description="It goes on."
+        ),
+        blp.alt_response(
+            204,
+            headers=headers("Content-Location", *SUBMITTED),
+            description="Completed, and `Prefer: return=minimal` was asked for.",
+        ),
+        *problems(400, 406, 409, 413, 415, 422, 503),
         blp.doc(callbacks=CALLBACKS),
     )
     def post(self, body: dict[str, Any]) -> Response:
@@ -74,9 +84,12 @@ class Jobs(MethodView):
     @blp.arguments(ListQuerySchema(), location="query")
     @described(
         blp.response(
-            200, JobSchema(many=True), description="Newest first; `Link` with rel=next when there may be more."
+            200,
+            JobSchema(many=True),
+            headers=headers("Link"),
+            description="Newest first; `Link` with rel=next when there may be more.",
         ),
-        *problems(422, 503),
+        *problems(406, 422, 503),
     )
     def get(self, query: dict[str, Any]) -> Response:
         """List jobs."""
@@ -107,10 +120,15 @@ class OneJob(MethodView):
 
     @blp.arguments(WaitQuerySchema(), location="query")
     @described(
-        blp.response(200, JobSchema, description="It is final."),
-        blp.alt_response(202, schema=JobSchema, headers=RETRY_AFTER, description="It goes on."),
-        blp.alt_response(304, description="`If-None-Match` names this version."),
-        *problems(404, 422, 503),
+        reads("Prefer", "If-None-Match"),
+        blp.response(200, JobSchema, headers=headers(*VERSIONED), description="It is final."),
+        blp.alt_response(202, schema=JobSchema, headers=headers("Retry-After", *VERSIONED), description="It goes on."),
+        blp.alt_response(
+            304,
+            headers=headers("Retry-After", *VERSIONED),
+            description="`If-None-Match` names this version; `Retry-After` if it goes on.",
+        ),
+        *problems(404, 406, 422, 503),
     )
     def get(self, query: dict[str, Any], job_id: str) -> Response:
         """Look at a job, after waiting for its end if asked to."""
@@ -123,7 +141,7 @@ class OneJob(MethodView):
     @described(
         blp.response(204),
         blp.alt_response(409, description="It is not final.", **PROBLEM),
-        *problems(404, 503),
+        *problems(404, 406, 503),
     )
     def delete(self, job_id: str) -> Response:
         """Remove a final job."""
@@ -136,10 +154,16 @@ class OneJob(MethodView):
 @blp.route("/<job_id:job_id>/result")
 @blp.arguments(WaitQuerySchema(), location="query")
 @described(
-    blp.response(200, description="The bare result."),
-    blp.alt_response(202, schema=JobSchema, headers=RETRY_AFTER, description="It goes on."),
-    blp.alt_response(409, description="`job-failed` or `job-cancelled`, with the job's error.", **PROBLEM),
-    *problems(404, 422, 503),
+    reads("Prefer"),
+    blp.response(200, ANY_JSON, headers=headers(*PREFERRED), description="The bare result."),
+    blp.alt_response(202, schema=JobSchema, headers=headers("Retry-After", *PREFERRED), description="It goes on."),
+    blp.alt_response(
+        409,
+        headers=headers(*PREFERRED),
+        description="`job-failed` or `job-cancelled`, with the job's error.",
+        **PROBLEM,
+    ),
+    *problems(404, 406, 422, 503),
 )
 def get_result(query: dict[str, Any], job_id: str) -> Response:
     """The result alone."""
@@ -153,9 +177,9 @@ def get_result(query: dict[str, Any], job_id: str) -> Response:
 @blp.route("/<job_id:job_id>/cancel", methods=["POST"])
 @blp.arguments(CancelSchema(), required=False)
 @described(
-    blp.response(200, JobSchema),
+    blp.response(200, JobSchema, headers=headers("ETag")),
     blp.alt_response(409, description="It is Completed or Failed.", **PROBLEM),
-    *problems(400, 404, 413, 415, 422, 503),
+    *problems(400, 404, 406, 413, 415, 422, 503),
 )
 def cancel(body: dict[str, Any], job_id: str) -> Response:
     """Cancel a job: a queued one never starts, a running one is told at its next progress. Idempotent."""
@@ -166,9 +190,9 @@ def cancel(body: dict[str, Any], job_id: str) -> Response:
 
 @blp.route("/<job_id:job_id>/retry", methods=["POST"])
 @described(
-    blp.response(202, JobSchema, headers={**LOCATION, **RETRY_AFTER}, description="It is New again."),
+    blp.response(202, JobSchema, headers=headers("Location", "Retry-After", "ETag"), description="It is New again."),
     blp.alt_response(409, description="It is neither Failed nor Cancelled, or a plain Celery task.", **PROBLEM),
-    *problems(404, 503),
+    *problems(404, 406, 503),
 )
 def retry(job_id: str) -> Response:
     """Run a Failed or Cancelled job again, with as many attempts as a new one has."""

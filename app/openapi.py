@@ -3,13 +3,17 @@
 from copy import deepcopy
 from typing import Any
 
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from flask import Blueprint, Flask, Response, current_app
 from flask_smorest import Api
+from marshmallow.fields import Field
 
 from app.answers import answer_document
 from app.callbacks import WEBHOOKS
+from app.described import ANSWER_HEADERS, REQUEST_HEADERS
 from app.errors import answer_http_error
 from app.event_schema import EventSchema
+from app.fields import Tags
 from app.front_door import front_door
 from app.schemas import GapSchema, ProblemSchema
 from jobs.errors import StoreUnavailable
@@ -39,13 +43,25 @@ def create_api(app: Flask) -> Api:
     )
     about = (
         "Post a job, wait a while, poll or subscribe for the rest. "
-        "The events, and where else they are told: [asyncapi.json](asyncapi.json)."
+        "The events, and where else they are told: [asyncapi.json](asyncapi.json). "
+        "A method that a path does not have is a problem document too: 405, with `Allow`."
     )
     api = JobsApi(app, spec_kwargs={"info": {"description": about}, "webhooks": WEBHOOKS})
+    api.ma_plugin.converter.add_attribute_function(names_of_tags)
     for name, schema in (("Event", EventSchema), ("Gap", GapSchema)):
         api.spec.components.schema(name, schema=schema)
+    for name, header in REQUEST_HEADERS.items():
+        api.spec.components.parameter(name, "header", header)
+    for name, header in ANSWER_HEADERS.items():
+        api.spec.components.header(name, header)
     app.extensions["openapi"] = api
     return api
+
+
+def names_of_tags(converter: OpenAPIConverter, field: Field[Any], **_: Any) -> dict[str, Any]:
+    """The rule for the names in an object; apispec tells that for the values only."""
+    rule = field.key_field if isinstance(field, Tags) else None
+    return {"propertyNames": converter.field2property(rule)} if rule else {}
 
 
 @blp.get("/openapi.json")

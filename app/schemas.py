@@ -24,6 +24,12 @@ def pattern(regex: str, what: str) -> validate.Regexp:
     return validate.Regexp(regex, error=f"Must be {what}.")
 
 
+def _are_few(tags: dict[str, str]) -> None:
+    """In place of ``Length``, which the document would show as that of a text."""
+    if len(tags) > MOST_TAGS:
+        raise ValidationError(f"Must be at most {MOST_TAGS}.")
+
+
 OWNER_RULE = pattern(OWNER_PATTERN, OWNER.words)
 
 
@@ -81,7 +87,7 @@ class WorkSchema(Schema):
         keys=fields.String(validate=pattern(TAG_NAME, "1 to 64 of A-Z a-z 0-9 _ . -")),
         values=fields.String(validate=validate.Length(0, 256)),
         load_default=dict,
-        validate=validate.Length(0, MOST_TAGS),
+        validate=_are_few,
         metadata={"maxProperties": MOST_TAGS},
     )
     callback = fields.Nested(CallbackSchema)

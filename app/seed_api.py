@@ -7,7 +7,7 @@ from flask import Response, request
 from flask_smorest import Blueprint
 
 from app.answers import answer_json, base_url, with_replay
-from app.described import RETRY_AFTER, described, problems
+from app.described import described, headers, problems, reads
 from app.documents import seed_document
 from app.front_door import FrontDoor, front_door
 from app.request_parser import RequestParser, require_json_accepted
@@ -21,14 +21,17 @@ blp.ARGUMENTS_PARSER = RequestParser()
 blp.before_request(require_json_accepted)
 
 ID_IN_BODY = {"type": "string", "format": "uuid"}
+ENDED = headers("Idempotency-Replayed")
+GOES_ON = headers("Location", "Retry-After", "Idempotency-Replayed")
 
 
 @blp.route("/StartJobWithTimeout", methods=["POST"])
 @blp.arguments(SeedStartWithTimeoutSchema())
 @described(
-    blp.response(200, SeedJobSchema, description="It ended in time."),
-    blp.alt_response(202, schema=ID_IN_BODY, headers=RETRY_AFTER, description="It goes on; the body is its id."),
-    *problems(400, 413, 415, 422, 503),
+    reads("Idempotency-Key", "traceparent"),
+    blp.response(200, SeedJobSchema, headers=ENDED, description="It ended in time."),
+    blp.alt_response(202, schema=ID_IN_BODY, headers=GOES_ON, description="It goes on; the body is its id."),
+    *problems(400, 406, 413, 415, 422, 503),
 )
 def start_job_with_timeout(body: dict[str, Any]) -> Response:
     """Start a job and wait for `initialTimeout` milliseconds."""
@@ -39,8 +42,12 @@ def start_job_with_timeout(body: dict[str, Any]) -> Response:
 @blp.route("/StartJob", methods=["POST"])
 @blp.arguments(SeedStartSchema())
 @described(
-    blp.response(202, ID_IN_BODY, headers=RETRY_AFTER, description="Accepted; the body is its id."),
-    *problems(400, 413, 415, 422, 503),
+    reads("Idempotency-Key", "traceparent"),
+    blp.response(202, ID_IN_BODY, headers=GOES_ON, description="Accepted; the body is its id."),
+    blp.alt_response(
+        200, schema=SeedJobSchema, headers=ENDED, description="Its `Idempotency-Key` is that of a job that has ended."
+    ),
+    *problems(400, 406, 413, 415, 422, 503),
 )
 def start_job(body: dict[str, Any]) -> Response:
     """Start a job."""
@@ -51,7 +58,7 @@ def start_job(body: dict[str, Any]) -> Response:
 @blp.arguments(SeedGetQuerySchema(), location="query")
 @described(
     blp.response(200, SeedJobSchema),
-    *problems(404, 422, 503),
+    *problems(404, 406, 422, 503),
 )
 def get_job(query: dict[str, Any]) -> Response:
     """Look at a job."""

@@ -21,7 +21,7 @@ blp.before_request(require_json_accepted)
 @blp.route("")
 @described(
     blp.response(200, SubscriptionSchema(many=True)),
-    *problems(503),
+    *problems(406, 503),
 )
 def list_subscriptions() -> Response:
     """The durable subscriptions, whether a process of theirs lives or not."""

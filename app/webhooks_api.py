@@ -9,7 +9,7 @@ from flask_smorest import Blueprint
 
 from app.answers import answer_empty, answer_json, base_url
 from app.callbacks import callback_of
-from app.described import described, problems
+from app.described import described, headers, problems
 from app.errors import WebhooksOff
 from app.front_door import front_door
 from app.request_parser import RequestParser, require_json_accepted
@@ -22,8 +22,6 @@ from jobs.webhooks import Webhook
 blp = Blueprint("webhooks", __name__, url_prefix="/webhooks", description="URLs that are told of events.")
 blp.ARGUMENTS_PARSER = RequestParser()
 blp.before_request(require_json_accepted)
-
-LOCATION = {"Location": {"description": "The webhook's own URL.", "schema": {"type": "string", "format": "uri"}}}
 
 
 @blp.before_request
@@ -38,8 +36,10 @@ class ManyWebhooks(MethodView):
 
     @blp.arguments(AddWebhookSchema())
     @described(
-        blp.response(201, WebhookSchema, headers=LOCATION, description="It is told what happens from now on."),
-        *problems(400, 404, 409, 413, 415, 422, 503),
+        blp.response(
+            201, WebhookSchema, headers=headers("Location"), description="It is told what happens from now on."
+        ),
+        *problems(400, 404, 406, 409, 413, 415, 422, 503),
     )
     def post(self, body: dict[str, Any]) -> Response:
         """Tell a URL of the events of an owner's jobs, or of everybody's."""
@@ -51,7 +51,7 @@ class ManyWebhooks(MethodView):
 
     @described(
         blp.response(200, WebhookSchema(many=True), description="All of them, oldest first."),
-        *problems(404, 503),
+        *problems(404, 406, 503),
     )
     def get(self) -> Response:
         """List webhooks."""
@@ -64,7 +64,7 @@ class OneWebhook(MethodView):
 
     @described(
         blp.response(200, WebhookSchema),
-        *problems(404, 503),
+        *problems(404, 406, 503),
     )
     def get(self, webhook_id: str) -> Response:
         """Look at a webhook."""
@@ -72,7 +72,7 @@ class OneWebhook(MethodView):
 
     @described(
         blp.response(204),
-        *problems(404, 503),
+        *problems(404, 406, 503),
     )
     def delete(self, webhook_id: str) -> Response:
         """Remove a webhook: what it has not been told yet it never is."""
