@@ -103,7 +103,9 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="lo
 
 
 def test_everything_comes_up_shows_each_change_and_goes_without_a_trace(running: Running, tmp_path: Path) -> None:
+    began = time.monotonic()
     running.ready()
+    took = time.monotonic() - began
     for shown in (running.url, f"127.0.0.1:{running.flower_port}", "redis://127.0.0.1:", "Ctrl-C stops everything"):
         assert shown in running.text
     job = running.post(
@@ -127,7 +129,7 @@ def test_everything_comes_up_shows_each_change_and_goes_without_a_trace(running:
     try:
         again.port = int(again.environ["PORT"])
         again.ready(within=15)
-        assert time.monotonic() - began < 8  # 5 on a quiet machine
+        assert time.monotonic() - began < max(8, 2 * took)  # 5 on a quiet machine
         assert requests.get(f"{again.url}/jobs/{waiting}", timeout=5).json()["result"] == {"kept": True}
     finally:
         assert again.end(signal.SIGTERM) == 0
