@@ -21,7 +21,7 @@ blp = Blueprint("asyncapi", __name__)
 CLOUDEVENT = "application/cloudevents+json"
 ABOUT = """What happens to jobs, as CloudEvents 1.0: by pub/sub to whoever is there, in streams for whoever comes later,
 and over HTTP as Server-Sent Events. Each event is told once, in order within its job; `sequence` counts a job's events
-from 1 without a gap, and exactly one of them is final."""
+without a gap, and each time that the job ends one of them is final."""
 
 SUMMARIES = {
     "created": "A job was accepted.",

@@ -48,6 +48,6 @@ class EventSchema(Schema):
     time = fields.AwareDateTime(required=True)
     datacontenttype = fields.String(required=True)
     owner = fields.String(required=True)
-    sequence = fields.Integer(required=True, metadata={"description": "Counts the events of a job from 1."})
+    sequence = fields.Integer(required=True, metadata={"description": "Counts the events of a job."})
     traceparent = fields.String(required=True)
     data = fields.Nested(EventDataSchema, required=True)

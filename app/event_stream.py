@@ -118,7 +118,7 @@ class EventStream:
 
     def _begins(self, entries: list[Entry]) -> bool:
         """Whether the first event of the job is among them: then nothing of it was trimmed away."""
-        return self._interest.job_id is not None and bool(entries) and entries[0].event.sequence == 1
+        return self._interest.job_id is not None and bool(entries) and entries[0].event.name == "created"
 
 
 def _resume_at(entry_id: str) -> bytes:

@@ -198,10 +198,12 @@ def retry(job_id: str) -> Response:
     """Run a Failed or Cancelled job again, with as many attempts as a new one has."""
     door = front_door()
     record = door.store.get(canonical(job_id))
+    if record.is_plain:
+        raise NotRetryable(record.id, record.type)
     try:
         attempts = door.types.get(record.type).max_attempts
-    except UnknownJobType as unknown:
-        raise NotRetryable(record.id, record.type) from unknown
+    except UnknownJobType:  # its announcement cannot be read just now
+        attempts = record.max_attempts
     new = door.backend.recovery.retry(record, attempts)
     return answer_submit(door, asked(door), new, None, minimal=False)
 

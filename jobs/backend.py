@@ -141,6 +141,7 @@ class JobBackend(WaitingBackend):
             parameters_json=parameters,
             queue=queue,
             max_attempts=1,
+            is_plain=True,
         )
         self.store.submit(job, message=None)
 

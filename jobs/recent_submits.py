@@ -34,6 +34,7 @@ class RecentSubmits:
     def __init__(self) -> None:
         self._submits: dict[str, RecentSubmit] = {}
         self._size = 0
+        self._heard_at = float("inf")
         self._changing = threading.Lock()
 
     def remember(self, any_id: str, script: str, keys: Sequence[str], args: Sequence[Any], *, bound: int) -> None:
@@ -47,7 +48,7 @@ class RecentSubmits:
             self._size += size
             while self._submits:
                 oldest_id, oldest = next(iter(self._submits.items()))
-                if oldest.at >= now - KEPT_FOR and self._size <= MOST_BYTES:
+                if oldest.at >= self._oldest() and self._size <= MOST_BYTES:
                     break
                 self._forget(oldest_id)
 
@@ -56,15 +57,21 @@ class RecentSubmits:
         with self._changing:
             self._forget(any_id)
 
-    def latest(self, heard_at: float) -> dict[str, RecentSubmit]:
+    def heard(self) -> None:
+        """The server lives: what was accepted some seconds ago is safe. Until this is called first, it always lives."""
+        self._heard_at = time.monotonic()
+
+    def latest(self) -> dict[str, RecentSubmit]:
         """What a server may have lost that is not heard any more, by id, oldest first.
 
-        ``heard_at`` is when the caller heard it last (monotonic seconds). It lived then, and when it last accepted:
-        what came shortly before that is in doubt, however late its silence was noticed.
+        That is what was accepted shortly before it was heard last, and since: perhaps by another one in its place.
         """
+        since = self._oldest()
         with self._changing:
-            since = max([heard_at, *(submit.at for submit in self._submits.values())]) - KEPT_FOR
             return {any_id: submit for any_id, submit in self._submits.items() if submit.at >= since}
+
+    def _oldest(self) -> float:
+        return min(time.monotonic(), self._heard_at) - KEPT_FOR
 
     def _forget(self, any_id: str) -> None:
         gone = self._submits.pop(any_id, None)

@@ -33,6 +33,8 @@ class Record:
     progress_json: str | None = None
     run_at: int | None = None
     """When a New job may run at the earliest; None for at once."""
+    is_plain: bool = False
+    """Whether it is a Celery task that somebody else has sent."""
     holder: str = ""
     """The process that runs it, or ran it last."""
     started_at: int | None = None
@@ -92,6 +94,7 @@ class Record:
             error_json=fields.get("error"),
             progress_json=fields.get("progress"),
             run_at=_micros(fields.get("run_at")),
+            is_plain="plain" in fields,
             holder=fields.get("holder", ""),
             started_at=_micros(fields.get("started_at")),
             finished_at=finished_at,

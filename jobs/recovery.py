@@ -131,18 +131,23 @@ class Recovery:
                 self._give_up(records[job_id], WORKER_LOST, only_expired=True)
             else:
                 self._forget(job_id, KEYS.leases, KEYS.index_of_status(Status.IN_PROGRESS))
-        self._enqueue(dict.fromkeys(due, ("", KEYS.scheduled)), "its time has come")
+        moved = self._enqueue(dict.fromkeys(due, ("", KEYS.scheduled)), "its time has come")
         ids, since, where = gone[::3], gone[1::3], gone[2::3]
-        self._enqueue(dict(zip(ids, zip(since, where, strict=True), strict=True)), "its message was gone")
-        return max(len(expired), len(due), len(ids)) >= MOST_AT_ONCE
+        moved += self._enqueue(dict(zip(ids, zip(since, where, strict=True), strict=True)), "its message was gone")
+        return len(expired) + moved >= MOST_AT_ONCE
 
-    def _enqueue(self, jobs: Mapping[str, tuple[str, str]], why: str) -> None:
-        """``jobs``: since when each waits ('' for a scheduled one), and the key that says so."""
+    def _enqueue(self, jobs: Mapping[str, tuple[str, str]], why: str) -> int:
+        """Returns how many are done with.
+
+        ``jobs``: since when each waits ('' for a scheduled one), and the key that says so.
+        """
+        moved = 0
         records = {record.id: record for record in self._store.records(list(jobs))}
         for job_id, (since, where) in jobs.items():
             record = records.get(job_id)
             if record is None:
                 self._forget(job_id, where, KEYS.index_of_status(Status.NEW))
+                moved += 1
                 continue
             if self._queue.is_outside and record.status is Status.NEW and not self._published(record):
                 continue
@@ -151,6 +156,8 @@ class Recovery:
             arguments = [job_id, self._queue.message(record), since, self._store.lease_micros]
             if self._store.call("enqueue", keys, arguments):
                 log.info("job %s: enqueued, %s", job_id, why)
+            moved += 1
+        return moved
 
     def _forget(self, job_id: str, *keys: str) -> None:
         """Its record is gone, or is none of ours any more: nobody can do anything for it."""

@@ -202,7 +202,6 @@ class _Reader:
         self._store, self._told, self._recheck, self._restarted = store, told, recheck, restarted
         self._stopped = False
         self._in_doubt: dict[str, RecentSubmit] = {}
-        self._heard_at = time.monotonic()
         self._run_id = store.run_id()
         with available():
             pubsub = self._subscribe()
@@ -237,7 +236,7 @@ class _Reader:
                     log.warning("reply channel lost (%s): subscribing again", error)
                 else:
                     log.exception("reply channel: what came is no reply of ours; subscribing again")
-                self._in_doubt |= self._store.recent.latest(self._heard_at)
+                self._in_doubt |= self._store.recent.latest()
                 if pubsub is not None:
                     pubsub.close()
                 pubsub = None
@@ -267,7 +266,8 @@ class _Reader:
                 pubsub.ping()
                 is_asked = True
                 continue
-            is_asked, self._heard_at = False, time.monotonic()
+            is_asked = False
+            self._store.recent.heard()
             match pubsub.handle_message(reply):
                 case {"type": "message", "data": told}:
                     self._told(told)

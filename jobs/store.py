@@ -332,6 +332,7 @@ class JobStore(JobReader):
         keys = [
             KEYS.record(record.id),
             KEYS.callback(record.id),
+            KEYS.callback_gone(record.id),
             KEYS.index_of_owner(record.owner),
             KEYS.index_of_type(record.type),
             *(KEYS.index_of_status(status) for status in FINAL),

@@ -45,6 +45,8 @@ class Submission:
     chosen_id: str | None = None
     idempotency_key: str | None = None
     callback: Callback | None = None
+    is_plain: bool = False
+    """See :attr:`jobs.record.Record.is_plain`."""
     id: str = ""
 
     def __post_init__(self) -> None:
@@ -77,6 +79,8 @@ class Submission:
             yield from ("tags", self.tags_json)
         if self.callback:
             yield from ("callback", self.callback.text)
+        if self.is_plain:
+            yield from ("plain", 1)
         if reply_to:
             yield from ("reply_to", reply_to)
 

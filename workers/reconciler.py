@@ -29,7 +29,7 @@ class Reconciler:
         self._queues: set[str] = set()
         self._queues_at = self._swept_at = float("-inf")
         self._looked_at: float | None = None
-        """When the last look ended that Redis answered; None until one has."""
+        """When the last call began that Redis answered; None until one has."""
 
     def start(self, **_: Any) -> None:
         threading.Thread(target=self._run, name="reconciler", daemon=True).start()
@@ -47,18 +47,23 @@ class Reconciler:
                 log.exception("not reconciled")
 
     def _look(self) -> None:
-        """For as long again as the pause before it: one look finds some jobs of each kind, and may leave others."""
-        recovery, began = self._app.backend.recovery, time.monotonic()
-        was_away = self._looked_at is not None and began - self._looked_at > self._app.settings.lease / 2
-        more = recovery.reconcile(WORKER, self._known_queues(), grace=was_away)
+        """For as long again as the pause before it: one call finds some jobs of each kind, and may leave others."""
+        began = time.monotonic()
+        more = self._reconcile()
         while more and time.monotonic() - began < self._every:
-            more = recovery.reconcile(WORKER, self._known_queues(), grace=False)
-        self._looked_at = time.monotonic()
+            more = self._reconcile()
         if more is not None and began - self._swept_at >= SWEEP_EVERY:
             self._swept_at = began
             until = time.monotonic() + self._every
-            while recovery.sweep(self._app.settings.retention) and time.monotonic() < until:
+            while self._app.backend.recovery.sweep(self._app.settings.retention) and time.monotonic() < until:
                 pass
+
+    def _reconcile(self) -> bool | None:
+        began, lease = time.monotonic(), self._app.settings.lease
+        was_away = self._looked_at is not None and began - self._looked_at > lease / 2
+        more: bool | None = self._app.backend.recovery.reconcile(WORKER, self._known_queues(), grace=was_away)
+        self._looked_at = began
+        return more
 
     @cached_property
     def _types(self) -> JobTypes:

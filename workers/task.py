@@ -6,6 +6,7 @@ Whatever the function raises leaves :meth:`JobTask.run` as a JobError of ours: C
 
 import json
 import logging
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from billiard.common import terminate_handler_fired
@@ -39,8 +40,8 @@ class JobTask(Task):  # type: ignore[misc]
         request = self.request
         claim = request.claim = self._claim(request)
         log.info("job %s (%s): attempt %d of %d", claim.id, claim.type, claim.attempt, claim.max_attempts)
+        job = RunningJob(self.backend.store, claim)
         try:
-            job = RunningJob(self.backend.store, claim)
             result = self.job_type(job, **self._load(claim))
             job.flush()
             return result
@@ -48,8 +49,12 @@ class JobTask(Task):  # type: ignore[misc]
             log.info("job %s: %s", claim.id, stopped)
             raise Ignore(str(stopped)) from stopped
         except BaseException as error:
+            if terminate_handler_fired():  # whatever its clean-up raised: the process was told to end
+                raise SystemExit from error
             if _is_for_the_pool(error):
                 raise
+            with suppress(Exception):
+                job.flush()
             raise self._ending(claim, failure_of(error, retryable=self.job_type.retries(error))) from error
 
     def _claim(self, request: Any) -> Claim:
@@ -89,12 +94,10 @@ class JobTask(Task):  # type: ignore[misc]
 
 
 def _is_for_the_pool(error: BaseException) -> bool:
-    """Whether the function is ended from outside: its process is told to end, or its greenlet is killed."""
-    if isinstance(error, Exception):
-        return False
-    if terminate_handler_fired() or isinstance(error, WorkerShutdown | WorkerTerminate):
+    """Whether the function is ended from outside: its worker is told to end, or its greenlet is killed."""
+    if isinstance(error, WorkerShutdown | WorkerTerminate):
         return True
-    if detect_environment() != "gevent":
+    if isinstance(error, Exception) or detect_environment() != "gevent":
         return False
     from gevent import GreenletExit, Timeout  # only there: it takes long to import
 

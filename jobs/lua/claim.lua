@@ -1,4 +1,4 @@
--- A worker takes a job: the attempt is counted, which makes it the token every later write must carry.
+-- A worker takes a job: the attempt is counted, and with the nonce it is the token that every later write must carry.
 -- KEYS  1 record  2 index of New  3 index of InProgress  4 stream  5 stream of owner  6 who waits in its queue
 --       7 leases
 -- ARGV  1 id  2 channel prefix  3 limits of the streams  4 statuses a claim may come from  5 holder

@@ -18,7 +18,11 @@ if status == final and not stale then
   return {2}
 end
 if stale or not allowed(ARGV[5], status) then
-  if stale then redis.call('HINCRBY', KEYS[12], 'stale_writes_refused', 1) end
+  if stale then
+    redis.call('HINCRBY', KEYS[12], 'stale_writes_refused', 1)
+  elseif token ~= '' then
+    redis.call('HDEL', KEYS[1], 'force')  -- it has ended by itself
+  end
   return {0, status, tonumber(job[2])}
 end
 

@@ -10,12 +10,14 @@ from uuid import uuid4
 import pytest
 
 from jobs.backend import JobBackend
+from jobs.callback import Callback
 from jobs.celery_app import JobsCelery, create_celery
 from jobs.errors import InvalidTransition, JobCancelled, JobNotFound, StaleAttempt, StoreRefused
 from jobs.events import Event
 from jobs.keys import KEYS
+from jobs.recovery import Recovery
 from jobs.settings import Settings
-from jobs.status import TRANSITIONS, Status
+from jobs.status import RERUN_FROM, TRANSITIONS, Status
 from jobs.store import JobStore
 from jobs.submission import Submission
 from launch.redis_server import RedisServer
@@ -27,7 +29,7 @@ def store(celery: JobsCelery) -> JobStore:
     return backend.store
 
 
-def submitted(store: JobStore, **more: str) -> str:
+def submitted(store: JobStore, **more: Any) -> str:
     job = Submission(type="t", owner="store-test", parameters_json='{"a":1}', queue="nobody", max_attempts=2, **more)
     assert store.submit(job, message=None).record is not None
     return job.id
@@ -156,6 +158,50 @@ def test_events_of_an_id_that_is_used_again_have_ids_of_their_own(store: JobStor
     accepted = store.submit(again, message=None)
     assert accepted.record == store.get(job_id)
     assert [event.sequence for event in events_of(store, job_id)] == [1, 2, 3]
+
+
+def test_a_heartbeat_knows_which_attempts_count_and_whose_process_is_to_end(store: JobStore) -> None:
+    recovery = Recovery(store, queue=None)  # type: ignore[arg-type]  # nothing is enqueued here
+    job_id = submitted(store)
+    first, second = (job_id, "worker/1"), (job_id, "worker/2")
+    assert recovery.renew([first]) == {}, "it has been handed to a process, which is about to begin it"
+    claim = store.claim(job_id, "worker/1", nonce="a")
+    assert recovery.renew([first]) == {}
+    store.cancel(job_id)
+    assert recovery.renew([first]) == {first: False}
+    store.cancel(job_id, force=True)
+    assert recovery.renew([first]) == {first: True}
+    store.requeue(store.get(job_id), "m", sources=RERUN_FROM)
+    assert recovery.renew([first]) == {first: True}
+    store.claim(job_id, "worker/2", nonce="b")
+    assert recovery.renew([first, second]) == {first: True}
+    with pytest.raises(InvalidTransition):
+        store.complete(job_id, "1", claim)
+    store.cancel(job_id)
+    assert recovery.renew([second]) == {second: False}
+
+
+def test_one_that_was_to_end_by_force_and_ended_by_itself_is_forgotten(store: JobStore) -> None:
+    recovery = Recovery(store, queue=None)  # type: ignore[arg-type]  # nothing is enqueued here
+    job_id = submitted(store)
+    claim = store.claim(job_id, "worker/1", nonce="a")
+    store.cancel(job_id, force=True)
+    with pytest.raises(InvalidTransition):
+        store.complete(job_id, "1", claim)
+    store.requeue(store.get(job_id), "m", sources=RERUN_FROM)
+    assert recovery.renew([(job_id, "worker/1")]) == {}
+
+
+def test_a_callback_is_kept_for_the_last_deleted_job_with_an_id(store: JobStore) -> None:
+    job_id = str(uuid4())
+    kept = KEYS.callback(job_id)
+    for callback in (Callback("https://example.org/told", ("completed",)), None):
+        submitted(store, chosen_id=job_id, callback=callback)
+        store.cancel(job_id)
+        store.client.set(KEYS.callback_gone(job_id), 1)
+        store.delete(store.get(job_id), {})
+        assert store.client.exists(kept) == (callback is not None)
+        assert not store.client.exists(KEYS.callback_gone(job_id))
 
 
 def test_a_stale_attempt_writes_nothing(store: JobStore) -> None:
