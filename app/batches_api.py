@@ -9,7 +9,7 @@ from flask_smorest import Blueprint
 
 from app.answers import answer_empty, answer_json, asked, base_url, with_preference, with_replay
 from app.batch_schemas import BatchJobsQuerySchema, BatchSchema, BatchSubmitSchema
-from app.described import SUBMITTED, VERSIONED, described, headers, problems, reads
+from app.described import SUBMITTED, VERSIONED, accepted, described, headers, not_modified, problems, reads
 from app.documents import job_list
 from app.front_door import front_door
 from app.prefer import preference_applied
@@ -39,9 +39,7 @@ LONGEST_PAUSE = 60
         headers=headers("Content-Location", *SUBMITTED),
         description="All of its jobs ended within the wait, however they did.",
     ),
-    blp.alt_response(
-        202, schema=BatchSchema, headers=headers("Location", "Retry-After", *SUBMITTED), description="It goes on."
-    ),
+    accepted(BatchSchema),
     *problems(400, 406, 409, 413, 415, 422, 503),
 )
 def submit(body: dict[str, Any]) -> Response:
@@ -68,11 +66,7 @@ def submit(body: dict[str, Any]) -> Response:
     reads("Prefer", "If-None-Match"),
     blp.response(200, BatchSchema, headers=headers(*VERSIONED), description="All of its jobs have ended."),
     blp.alt_response(202, schema=BatchSchema, headers=headers("Retry-After", *VERSIONED), description="It goes on."),
-    blp.alt_response(
-        304,
-        headers=headers("Retry-After", *VERSIONED),
-        description="`If-None-Match` names this version; `Retry-After` if it goes on.",
-    ),
+    not_modified(),
     *problems(404, 406, 422, 503),
 )
 def look(query: dict[str, Any], batch_id: str) -> Response:

@@ -5,6 +5,7 @@ from copy import deepcopy
 from typing import Any, TypeVar
 
 from flask_smorest import Blueprint
+from marshmallow import Schema
 
 from app.schemas import ProblemSchema
 
@@ -98,3 +99,20 @@ def problems(*statuses: int) -> list[Callable[..., Any]]:
         _any.alt_response(status, headers=headers("Retry-After") if status == 503 else None, **PROBLEM)
         for status in statuses
     ]
+
+
+def accepted(schema: type[Schema]) -> Callable[..., Any]:
+    """The 202 of a submit."""
+    sent = headers("Location", "Retry-After", *SUBMITTED)
+    answer: Callable[..., Any] = _any.alt_response(202, schema=schema, headers=sent, description="It goes on.")
+    return answer
+
+
+def not_modified() -> Callable[..., Any]:
+    """The 304 of what is waited for."""
+    answer: Callable[..., Any] = _any.alt_response(
+        304,
+        headers=headers("Retry-After", *VERSIONED),
+        description="`If-None-Match` names this version; `Retry-After` if it goes on.",
+    )
+    return answer

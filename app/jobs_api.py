@@ -22,7 +22,18 @@ from app.answers import (
 )
 from app.callbacks import CALLBACKS
 from app.cursor import from_cursor, next_link
-from app.described import PREFERRED, PROBLEM, SUBMITTED, VERSIONED, described, headers, problems, reads
+from app.described import (
+    PREFERRED,
+    PROBLEM,
+    SUBMITTED,
+    VERSIONED,
+    accepted,
+    described,
+    headers,
+    not_modified,
+    problems,
+    reads,
+)
 from app.documents import job_list
 from app.errors import InvalidRequest, answer
 from app.front_door import FrontDoor, front_door
@@ -57,9 +68,7 @@ class Jobs(MethodView):
             headers=headers("Content-Location", *SUBMITTED),
             description="It ended within the wait; Failed and Cancelled are states, not errors.",
         ),
-        blp.alt_response(
-            202, schema=JobSchema, headers=headers("Location", "Retry-After", *SUBMITTED), description="It goes on."
-        ),
+        accepted(JobSchema),
         blp.alt_response(
             204,
             headers=headers("Content-Location", *SUBMITTED),
@@ -123,11 +132,7 @@ class OneJob(MethodView):
         reads("Prefer", "If-None-Match"),
         blp.response(200, JobSchema, headers=headers(*VERSIONED), description="It is final."),
         blp.alt_response(202, schema=JobSchema, headers=headers("Retry-After", *VERSIONED), description="It goes on."),
-        blp.alt_response(
-            304,
-            headers=headers("Retry-After", *VERSIONED),
-            description="`If-None-Match` names this version; `Retry-After` if it goes on.",
-        ),
+        not_modified(),
         *problems(404, 406, 422, 503),
     )
     def get(self, query: dict[str, Any], job_id: str) -> Response:

@@ -50,7 +50,7 @@ def _compiled(info: JobTypeInfo) -> Any:
     try:
         return jsonschema_rs.Draft202012Validator(info.parameters, validate_formats=True)
     except ValueError as error:
-        log.warning("the parameters of %s are not checked here: %s", info.name, say_text(str(error)))
+        log.warning("the parameters of %s are not checked here: %s", info.name, shortened(str(error)))
         return jsonschema_rs.Draft202012Validator(True)
 
 
@@ -68,10 +68,10 @@ def _places(error: Any) -> Iterator[tuple[list[str | int], str]]:
 
 def say(error: Any) -> str:
     """The validator's message, without repeating more than a little of what was sent."""
-    return say_text(str(error.message))
+    return shortened(str(error.message))
 
 
-def say_text(message: str) -> str:
+def shortened(message: str) -> str:
     return message if len(message) <= 200 else f"{message[:100]} … {message[-60:]}"
 
 

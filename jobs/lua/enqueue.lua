@@ -1,6 +1,7 @@
 -- Put the message of a New job into its queue: its time has come, or its message is gone.
 -- KEYS  1 record  2 queue  3 who waits in it  4 scheduled  5 fetched
--- ARGV  1 id  2 message ('outside': the caller has handed it to another broker)  3 when it began to wait, as the survey said ('': it is scheduled)
+-- ARGV  1 id  2 message ('outside': the caller has handed it to another broker)
+--       3 when it began to wait, as the survey said ('': it is scheduled)
 --       4 lease in microseconds: the message counts as fetched for so long
 -- Returns 1; 0 when that is no longer needed.
 local id, since = ARGV[1], ARGV[3]

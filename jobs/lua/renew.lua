@@ -7,7 +7,7 @@ local lost, expires = {}, whole(micros() + ARGV[1])
 for i = 3, #KEYS do  -- pcall: a record that is no hash costs no other job its lease
   local id, holder = ARGV[2 * i - 4], ARGV[2 * i - 3]
   local status, held_by, force = unpack(redis.pcall('HMGET', KEYS[i], 'status', 'holder', 'force'))
-  if status == 'New' and (holder == '' or force ~= holder) then  -- fetched; a process that has it is about to begin it
+  if status == 'New' and force ~= holder then  -- fetched; a process that has it is about to begin it
     redis.call('ZADD', KEYS[2], expires, id)
   elseif status == 'InProgress' and held_by == holder then
     redis.call('ZADD', KEYS[1], expires, id)

@@ -1,9 +1,10 @@
 -- Put a job back to New, to be run again: now, or after a delay.
 -- KEYS  1 record  2 index of the status it has  3 index of New  4 stream  5 stream of owner  6 queue
 --       7 who waits in it  8 scheduled  9 leases  10 counts  11 fetched
--- ARGV  1 id  2 channel prefix  3 limits of the streams  4 statuses it may come from  5 token of the attempt it must have
---       6 holder it must have ('': whoever)  7 'expired': only when its lease is over, or ''
---       8 delay in microseconds  9 message ('outside': a reconciler hands it to another broker)  10 error as JSON ('': none to tell)  11 attempts it may have from now on
+-- ARGV  1 id  2 channel prefix  3 limits of the streams  4 statuses it may come from
+--       5 token of the attempt it must have  6 holder it must have ('': whoever)  7 'expired': only when its lease is over, or ''
+--       8 delay in microseconds  9 message ('outside': a reconciler hands it to another broker)
+--       10 error as JSON ('': none to tell)  11 attempts it may have from now on
 --       12 lease in microseconds: the message counts as fetched for so long
 -- Returns {1}; {2} its attempts are used up; {0, status, attempt} refused; {-1} no such job.
 -- Publishes `updated`.

@@ -9,8 +9,8 @@
 --       10 delay in microseconds (0: run it now)  11 most jobs that may be New (0: no bound)  12 number of tags
 --       13 microseconds after which a reconciler hands it to the other broker  14 fingerprint of the body with its id
 --       15.. fields of the record
--- Returns {1, id, created_at, run_at or '', sequence} accepted; {2, id} this job was submitted before; {3} that id has another
--- body; {4} that key has; {5, number of New jobs} too many wait.
+-- Returns {1, id, created_at, run_at or '', sequence} accepted; {2, id} this job was submitted before; {3} that id has
+-- another body; {4} that key has; {5, number of New jobs} too many wait.
 -- Publishes `created`.
 local id, owner, fingerprint, ttl, tags = ARGV[1], ARGV[2], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[12])
 local message, delay, most = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11])
@@ -22,8 +22,7 @@ if most > 0 then
   if waiting >= most then return {5, waiting} end
 end
 
-local at, run_at = micros(), ''
-local job
+local at, run_at, job = micros(), ''
 local stored, refusal = pcall(function()
   if key then redis.call('SET', key, id .. ' ' .. ARGV[14], 'PX', ttl) end
   job = {record = KEYS[1], indexes = {KEYS[2], KEYS[3], KEYS[4], unpack(KEYS, 10, 9 + tags)},
