@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import burst, events, growth, load, polling, rates, table, waiting
-from benchmarks.command import PEERS_PYTHON, count, draw, python, run, tell
+from benchmarks.command import PEERS_PYTHON, count, draw, has_peers, python, run, tell
 from benchmarks.systems import Arq, Ours, OursInGreenlets, OursWithTaskEvents, Stock, System, Taskiq
 
 
@@ -31,7 +31,7 @@ def _measure(options: argparse.Namespace, command: str) -> str:
             OursInGreenlets(directory / "greenlets"),
             OursWithTaskEvents(directory / "telling"),
         ]
-        peers = _has_peers(options.peers)
+        peers = has_peers(options.peers)
         if peers:
             systems += [kind(directory / kind.__name__, options.peers) for kind in (Arq, Taskiq)]
         with ExitStack() as running:
@@ -63,12 +63,6 @@ def _measure(options: argparse.Namespace, command: str) -> str:
         what, png = "Requests a second by system, at each number of connections", options.write.with_name("bench.png")
         parts.insert(1, draw(options.peers, "benchmarks.peers.plot", png, table.rates(runs), what))
     return "\n\n".join(parts)
-
-
-def _has_peers(python: Path) -> bool:
-    if not python.exists():
-        tell(f"FastAPI + arq and + taskiq are left out: there is no {python}; `make .venv/.peers` makes it")
-    return python.exists()
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:

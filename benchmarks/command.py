@@ -66,5 +66,12 @@ def python(text: str) -> Path:
     return Path(text).absolute()
 
 
+def has_peers(python: Path) -> bool:
+    """Whether the peers can be measured too; if not, say why."""
+    if not python.exists():
+        tell(f"FastAPI + arq and + taskiq are left out: there is no {python}; `make .venv/.peers` makes it")
+    return python.exists()
+
+
 def _stop(*_: Any) -> None:
     raise SystemExit(143)

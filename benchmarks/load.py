@@ -106,12 +106,13 @@ def find_wrk() -> None:
 def run(system: System, load: Load, seconds: int) -> Run:
     """One run, and the end of the jobs that it left."""
     with system.turn():
-        seen = _run_wrk(system, load, seconds)
+        seen = send(system, load, seconds)
         system.drain()
     return seen
 
 
-def _run_wrk(system: System, load: Load, seconds: int) -> Run:
+def send(system: System, load: Load, seconds: int) -> Run:
+    """One run of wrk; what it left to do is not waited for."""
     command = [
         "wrk",
         f"-t{1 if load.connections == 1 else 2}",

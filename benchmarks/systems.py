@@ -25,7 +25,7 @@ class BenchmarkError(Exception):
 class System:
     """One system, from start to stop; a context manager.
 
-    Subclasses say what runs: ``web`` and ``worker`` are the arguments of ``python -m``.
+    Subclasses say what runs, as arguments of ``python -m``; no arguments for the worker: it has none.
 
     Args:
         python: runs them.
@@ -57,7 +57,8 @@ class System:
     def __enter__(self) -> Self:
         try:
             self._redis.start()
-            self._worker = self._start(self.worker_arguments(), 0, "worker.log")
+            if arguments := self.worker_arguments():
+                self._worker = self._start(arguments, 0, "worker.log")
             self.port, self._web = self._start_web()
         except BaseException:
             self.stop()
@@ -71,8 +72,8 @@ class System:
     def pids(self) -> dict[str, int]:
         """The processes, by name, while the system runs; web and worker have children."""
         assert self._web is not None, "the system has not been started"
-        assert self._worker is not None
-        return {"web": self._web.pid, "worker": self._worker.pid, "server": self._redis.pid}
+        worker = {"worker": self._worker.pid} if self._worker else {}
+        return {"web": self._web.pid, **worker, "server": self._redis.pid}
 
     def cpu_seconds(self) -> dict[str, float]:
         """CPU time so far, by process."""

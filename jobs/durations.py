@@ -4,8 +4,10 @@
 so a quantile is known to 5 % from a few hundred small integers, whatever number of jobs has run.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from math import ceil
 
 STEP = 1.05
@@ -18,24 +20,24 @@ UNKNOWN_RETRY_AFTER = 1
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """Counts of jobs by duration; ``buckets`` holds (upper bound in seconds, count), ascending."""
+    """Jobs by duration: ``bounds`` in seconds, ascending; ``ended``: 0, and how many jobs ended within each."""
 
-    buckets: tuple[tuple[float, int], ...]
+    bounds: tuple[float, ...]
+    ended: tuple[int, ...]
 
     @classmethod
     def from_redis(cls, fields: Mapping[str, str]) -> "Durations":
-        pairs = sorted((int(bucket), int(count)) for bucket, count in fields.items())
-        return cls(tuple((STEP**bucket / 1000, count) for bucket, count in pairs))
+        counts = sorted((int(bucket), int(count)) for bucket, count in fields.items())
+        return cls(tuple(STEP**bucket / 1000 for bucket, _ in counts), (0, *accumulate(count for _, count in counts)))
 
     def quantile(self, share: float, older_than: float = 0.0) -> float | None:
         """The seconds within which ``share`` of those jobs end that last longer than ``older_than`` seconds."""
-        left = [(upper, count) for upper, count in self.buckets if upper > older_than]
-        wanted, seen = share * sum(count for _, count in left), 0
-        for upper, count in left:
-            seen += count
-            if seen >= wanted:
-                return upper
-        return None
+        first = bisect_right(self.bounds, older_than)
+        if first == len(self.bounds):
+            return None
+        before, all_of_them = self.ended[first], self.ended[-1]
+        wanted = before + share * (all_of_them - before)
+        return self.bounds[max(first, bisect_left(self.ended, wanted) - 1)]
 
     def retry_after(self, age: float, starts_in: float = 0.0) -> int:
         """Whole seconds, at least 1, after which a job of this type is worth a look.
@@ -48,4 +50,4 @@ class Durations:
         return max(1, round(min(LONGEST_RETRY_AFTER, expected - age) + starts_in))
 
 
-NOTHING_KNOWN = Durations(())
+NOTHING_KNOWN = Durations((), (0,))
