@@ -102,9 +102,11 @@ def look(query: dict[str, Any], batch_id: str) -> Response:
 def list_jobs(query: dict[str, Any], batch_id: str) -> Response:
     """The jobs of a batch; those that were deleted since are left out."""
     door, base = front_door(), base_url(front_door())
-    batch, end = door.batches.get(canonical(batch_id, BatchNotFound)), query["after"] + query["limit"]
+    batch = door.batches.get(canonical(batch_id, BatchNotFound))
     ids = door.batches.job_ids(batch.id, query["after"], query["limit"])
-    response = answer_json(job_list(door.store.records(ids), base))
+    records = door.store.first_records(ids)
+    end = query["after"] + (len(records) if len(records) < len(ids) else query["limit"])
+    response = answer_json(job_list([record for record in records if record is not None], base))
     if end < batch.total:
         link = f"{_url(base, batch.id)}/jobs?limit={query['limit']}&after={end}"
         response.headers["Link"] = f'<{link}>; rel="next"'

@@ -40,7 +40,8 @@ def page(
 ) -> tuple[list[Record], Position | None]:
     """One page of jobs, newest first, and where the next begins (None: there is none).
 
-    The work is bounded by ``MOST_LOOKED_AT``, so a page may be short and still have a next one.
+    The work is bounded by ``MOST_LOOKED_AT``, and the jobs by what :meth:`JobStore.first_records` reads at once, so a
+    page may be short and still have a next one.
     """
     ends = [end for end in (selection.created_before, after.created_at if after else None) if end is not None]
     args = [
@@ -56,10 +57,11 @@ def page(
     stopped, last_score, last_id, *found = store.call("list", indexes or _INDEXES_OF_ALL, args)
     entries = list(zip(found[::2], found[1::2], strict=True))
     more = Position(int(last_score), last_id) if stopped else None
-    if len(entries) > limit:
-        entries = entries[:limit]
-        more = Position(int(entries[-1][1]), entries[-1][0])
-    return store.records([job_id for job_id, _ in entries]), more
+    records = store.first_records([job_id for job_id, _ in entries[:limit]])
+    if len(records) < len(entries):
+        last_id, last_score = entries[len(records) - 1]
+        more = Position(int(last_score), last_id)
+    return [record for record in records if record is not None], more
 
 
 def _indexes(selection: Selection) -> list[str]:

@@ -1,22 +1,27 @@
 """Reading: jobs, what workers announced, and what Redis says of itself."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from redis import Redis
+from redis.client import NEVER_DECODE
 
 from jobs.availability import available
 from jobs.durations import Durations
 from jobs.errors import JobNotFound, StoreRefused
 from jobs.keys import KEYS
 from jobs.line import Line, SharedLine
-from jobs.record import BATCH, Record
+from jobs.record import BATCH, FIELDS, Record
 from jobs.scripts import Scripts
 from jobs.settings import Settings
 from jobs.status import FINAL, FINAL_TEXT, Status
 
 log = logging.getLogger(__name__)
+
+MOST_BYTES = 4 * 1024 * 1024
+"""Of records that are read at once, of which a single one may be longer: the server, this process and an answer of ours
+hold all of them."""
 
 _GOES_ON = frozenset(Status) - FINAL
 
@@ -31,6 +36,7 @@ class JobReader:
         self.stream_limits = settings.stream_limits
         self._ask = (line or Line(client.connection_pool)).ask
         self._scripts = Scripts(client, self._ask)
+        self._scripts_at_length = Scripts(client, self._ask_at_length)
 
     def get(self, job_id: str) -> Record:
         """The job as it stands.
@@ -143,25 +149,48 @@ class JobReader:
         except (KeyError, ValueError) as error:
             raise StoreRefused(f"the record of job {job_id}: {error!r}") from error
 
-    def records(self, job_ids: Sequence[str]) -> list[Record]:
-        """The records that are still there and sound; an expired one leaves its index entries to the sweep."""
-        with available(), self.client.pipeline(transaction=False) as pipe:
-            for job_id in job_ids:
-                pipe.hgetall(KEYS.record(job_id))
-            found = pipe.execute(raise_on_error=False)
-        return list(self._sound(zip(job_ids, found, strict=True)))
+    def records(self, job_ids: Sequence[str]) -> Iterator[Record | None]:
+        """The record of each job, as :meth:`first_records` has it; read some megabytes at a time, when they are due."""
+        start = 0
+        while start < len(job_ids):
+            found = self.first_records(job_ids[start:])
+            start += len(found)
+            yield from found
 
-    def _sound(self, found: Iterable[tuple[str, Any]]) -> Iterator[Record]:
-        for job_id, fields in found:
-            try:
-                with available():
-                    if isinstance(fields, Exception):
-                        raise fields
-                    yield self._record(job_id, fields)
-            except StoreRefused as error:
-                log.error("the record of job %s is damaged: %s", job_id, error.refusal)
-            except JobNotFound:
-                continue
+    def first_records(self, job_ids: Sequence[str]) -> list[Record | None]:
+        """The records of the first jobs, of so many as fit into ``MOST_BYTES``, and of one at least.
+
+        None stands for one that is damaged, or no longer there: an expired one leaves its index entries to the sweep.
+        """
+        if not job_ids:
+            return []
+        keys = [KEYS.record(job_id) for job_id in job_ids]
+        with available():
+            found = self._scripts_at_length.call("records", keys, [MOST_BYTES, *FIELDS])
+        return [self._sound(job_id, values) for job_id, values in zip(job_ids, found, strict=False)]
+
+    def _sound(self, job_id: str, values: Sequence[bytes | None] | Exception) -> Record | None:
+        try:
+            with available():
+                if isinstance(values, Exception):
+                    raise values
+                return self._record(job_id, _as_text(job_id, values))
+        except StoreRefused as error:
+            log.error("the record of job %s is damaged: %s", job_id, error.refusal)
+        except JobNotFound:
+            pass
+        return None
+
+    def _ask_at_length(self, *command: Any) -> Any:
+        """What the server answers, in bytes; not on the short way, where others would wait behind a long answer."""
+        return self.client.execute_command(*command, **{NEVER_DECODE: True})
+
+
+def _as_text(job_id: str, values: Sequence[bytes | None]) -> Mapping[str, str]:
+    try:
+        return {name: value.decode() for name, value in zip(FIELDS, values, strict=True) if value is not None}
+    except UnicodeDecodeError as error:
+        raise StoreRefused(f"the record of job {job_id}: {error!r}") from error
 
 
 def _as_dict(found: Mapping[str, str] | Sequence[str]) -> Mapping[str, str]:

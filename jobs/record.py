@@ -11,6 +11,13 @@ BATCH = "jobs.batch"
 """The type of a record that is no job's, but a batch's: see :mod:`jobs.batch`."""
 
 
+FIELDS = (
+    *("type", "owner", "status", "parameters", "attempt", "max_attempts", "queue", "priority", "created_at"),
+    *("sequence", "tags", "result", "error", "progress", "run_at", "plain", "holder", "started_at", "finished_at"),
+)
+"""What :meth:`Record.from_redis` looks at in the hash; the store keeps more there, for its scripts."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """Everything known of one job. Times are microseconds since 1970; ``…_json`` fields are JSON text."""

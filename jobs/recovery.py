@@ -125,10 +125,9 @@ class Recovery:
         if not reply:
             return None
         expired, due, gone = reply
-        records = {record.id: record for record in self._store.records(expired)}
-        for job_id in expired:
-            if job_id in records:
-                self._give_up(records[job_id], WORKER_LOST, only_expired=True)
+        for job_id, record in zip(expired, self._store.records(expired), strict=True):
+            if record is not None:
+                self._give_up(record, WORKER_LOST, only_expired=True)
             else:
                 self._forget(job_id, KEYS.leases, KEYS.index_of_status(Status.IN_PROGRESS))
         moved = self._enqueue(dict.fromkeys(due, ("", KEYS.scheduled)), "its time has come")
@@ -142,9 +141,7 @@ class Recovery:
         ``jobs``: since when each waits ('' for a scheduled one), and the key that says so.
         """
         moved = 0
-        records = {record.id: record for record in self._store.records(list(jobs))}
-        for job_id, (since, where) in jobs.items():
-            record = records.get(job_id)
+        for (job_id, (since, where)), record in zip(jobs.items(), self._store.records(list(jobs)), strict=True):
             if record is None:
                 self._forget(job_id, where, KEYS.index_of_status(Status.NEW))
                 moved += 1

@@ -11,7 +11,7 @@ from redis.exceptions import BusyLoadingError, ConnectionError, NoScriptError
 
 NAMES = (
     *("submit", "submit_batch", "claim", "progress", "finish", "requeue", "watch", "delete"),
-    *("list", "announce"),
+    *("list", "records", "announce"),
     *("renew", "survey", "enqueue", "sweep"),
     *("set_aside", "put_back", "free"),
     *("add_webhook", "end_webhook", "end_callback"),
@@ -74,7 +74,12 @@ class Scripts:
 
 
 def _flags(name: str) -> str:
-    """A Redis that is full takes no new job and no new webhook, and still lets what it has end."""
+    """A Redis that is full takes no new job and no new webhook, and still lets what it has end.
+
+    Records can be read as long as it answers at all.
+    """
+    if name == "records":
+        return "#!lua flags=no-writes\n"
     return "#!lua\n" if name in {"submit", "submit_batch", "add_webhook"} else "#!lua flags=allow-oom\n"
 
 
