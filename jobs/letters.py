@@ -7,7 +7,8 @@ from redis.exceptions import ResponseError
 
 from jobs.errors import DeadLetterNotFound
 
-PAGE = 500
+PAGE = 50
+"""Letters that are read at once: a dead letter may hold the text of a message of 100 kB."""
 
 
 class Letter(Protocol):
