@@ -47,7 +47,11 @@ for i = 6, #KEYS, 2 do
     elseif tonumber(fetched) < now then
       if not there then
         there = {}
-        for _, message in ipairs(redis.call('LRANGE', queue, -window, -1)) do there[id_of(message) or ''] = true end
+        for first = -window, -1, 10 do  -- a plain task's message may be long
+          for _, message in ipairs(redis.call('LRANGE', queue, first, math.min(first + 9, -1))) do
+            there[id_of(message) or ''] = true
+          end
+        end
       end
       if not there[id] then
         gone[#gone + 1] = id

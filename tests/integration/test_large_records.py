@@ -7,16 +7,21 @@ from typing import Any
 import psutil
 import pytest
 from redis import Redis
+from support.eventually import eventually
 from support.service import Service
 
+from jobs.celery_app import create_celery
 from jobs.job_types import JobTypeInfo, announce
 from jobs.keys import KEYS
 from jobs.listing import Position, Selection, page
+from jobs.queue import Queue
 from jobs.reader import MOST_BYTES
+from jobs.recovery import Recovery
 from jobs.settings import Settings
 from jobs.status import Status
 from jobs.store import JobStore
 from jobs.submission import Submission
+from jobs.transport import queue_key
 from launch.redis_server import RedisServer
 
 MEGABYTE = 1_000_000
@@ -122,6 +127,22 @@ def test_who_goes_through_many_jobs_reads_some_megabytes_at_a_time(store: JobSto
     found = [record and record.id for record in store.records(wanted)]
     assert found == [*wanted[:7], None, *wanted[8:]]
     assert store.client.info("memory")["used_memory_peak"] - server < 3 * MOST_BYTES
+
+
+def test_a_reconciler_that_looks_into_a_queue_of_long_messages_holds_a_few_of_them(
+    store: JobStore, own_server: RedisServer
+) -> None:
+    settings = Settings(redis_url=own_server.url, lease=0.5)
+    app = create_celery(settings)
+    recovery, queue = Recovery(app.backend.store, Queue(app)), queue_key("default", 5)
+    job_id = stored(store, 2, queue="default")
+    for _ in range(60):
+        store.client.rpush(queue, "x" * MEGABYTE)  # a plain task, with long arguments
+    store.client.zadd(KEYS.waiting(queue), {job_id: 1})
+    server = store.client.info("memory")["used_memory_peak"]
+    eventually(lambda: recovery.reconcile("a worker", ["default"], False) is False and store.client.llen(queue) > 60)
+    assert store.client.info("memory")["used_memory_peak"] - server < 20 * MEGABYTE
+    app.close()
 
 
 def test_the_jobs_of_a_batch_are_read_some_megabytes_at_a_time(site: Service, store: JobStore) -> None:
