@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def available() -> Iterator[None]:
-    """Turn every way in which Redis cannot be used into StoreUnavailable."""
+    """Turn every way in which Redis, or what it holds, cannot be used into StoreUnavailable."""
     try:
         yield
     except OutOfMemoryError as error:
@@ -43,6 +43,9 @@ def available() -> Iterator[None]:
             raise StoreUnavailable("Redis cannot write to its disk", retry_after=5) from error
         log.error("Redis refuses: %s", text)
         raise StoreRefused(text.split(" script: ")[0]) from error
+    except UnicodeDecodeError as error:
+        log.error("Redis holds what is no text: %s", error)
+        raise StoreRefused("it is no UTF-8") from error
     except RedisError as error:  # redis-py's own, before it asks: it would come again
         log.error("Redis is not asked: %r", error)
         raise StoreRefused(f"{type(error).__name__}: {error}") from error

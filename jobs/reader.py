@@ -174,7 +174,7 @@ class JobReader:
             with available():
                 if isinstance(values, Exception):
                     raise values
-                return self._record(job_id, _as_text(job_id, values))
+                return self._record(job_id, _as_text(values))
         except StoreRefused as error:
             log.error("the record of job %s is damaged: %s", job_id, error.refusal)
         except JobNotFound:
@@ -186,11 +186,8 @@ class JobReader:
         return self.client.execute_command(*command, **{NEVER_DECODE: True})
 
 
-def _as_text(job_id: str, values: Sequence[bytes | None]) -> Mapping[str, str]:
-    try:
-        return {name: value.decode() for name, value in zip(FIELDS, values, strict=True) if value is not None}
-    except UnicodeDecodeError as error:
-        raise StoreRefused(f"the record of job {job_id}: {error!r}") from error
+def _as_text(values: Sequence[bytes | None]) -> Mapping[str, str]:
+    return {name: value.decode() for name, value in zip(FIELDS, values, strict=True) if value is not None}
 
 
 def _as_dict(found: Mapping[str, str] | Sequence[str]) -> Mapping[str, str]:

@@ -233,7 +233,9 @@ def damaged(redis: Redis, value: Any) -> str:
     return job_id
 
 
-@pytest.mark.parametrize("value", ["x", {"status": "New"}, {"status": "Frob", "owner": "anonymous"}, {"other": "1"}])
+@pytest.mark.parametrize(
+    "value", ["x", {"status": "New"}, {"status": "Frob", "owner": "anonymous"}, {"other": "1"}, {"owner": b"\xff"}]
+)
 def test_a_damaged_record_is_a_clear_answer(site: Service, redis: Redis, value: Any) -> None:
     job_id = damaged(redis, value)
     good = site.submit("demo.noop").json()["id"]

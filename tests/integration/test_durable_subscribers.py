@@ -134,7 +134,7 @@ def test_a_stopped_process_finds_that_others_have_its_events(
     all_told(redis, producer, told)
     handled = told.read_text().count(f"{first.popen.pid} ")
     os.kill(first.popen.pid, signal.SIGCONT)
-    eventually(lambda: "others have what it had" in first.text)
+    eventually(lambda: "others have what it had" in first.text, within=20)
     assert told.read_text().count(f"{first.popen.pid} ") <= handled + 1, "it went on without asking"
     eventually(lambda: len(consumers(redis, producer)) == 2)
     producer.jobs(30)
