@@ -49,3 +49,8 @@ def available() -> Iterator[None]:
     except RedisError as error:  # redis-py's own, before it asks: it would come again
         log.error("Redis is not asked: %r", error)
         raise StoreRefused(f"{type(error).__name__}: {error}") from error
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether Redis may do later what it did not do now."""
+    return isinstance(error, StoreUnavailable) and not isinstance(error, StoreRefused)

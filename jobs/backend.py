@@ -11,6 +11,7 @@ from typing import Any
 from billiard.exceptions import WorkerLostError
 from celery import states
 
+from jobs.availability import is_away
 from jobs.claim import Claim, Place
 from jobs.dead_letters import DeadLetters
 from jobs.errors import (
@@ -19,7 +20,6 @@ from jobs.errors import (
     JobError,
     JobNotFound,
     StoreRefused,
-    StoreUnavailable,
 )
 from jobs.failure import error_of
 from jobs.queue import Queue
@@ -47,7 +47,7 @@ class JobBackend(WaitingBackend):
 
     def exception_safe_to_retry(self, exc: Exception) -> bool:
         """A store that is away comes back: the worker holds its result until then."""
-        return isinstance(exc, StoreUnavailable) and not isinstance(exc, StoreRefused)
+        return is_away(exc)
 
     def claim(self, job_id: str, holder: str, place: Place | None) -> Claim:
         """Start an attempt, however long the store is away: see :meth:`jobs.store.JobStore.claim`."""
@@ -56,12 +56,19 @@ class JobBackend(WaitingBackend):
         return claim
 
     def set_aside(self, reason: str, message: Any) -> None:
-        """Keep a message that no worker can run, of whichever broker; its job, if it has one, gets another."""
-        DeadLetters(self.store.client).set_aside_seen(reason, message)
+        """Keep a message that no worker can run, of whichever broker; its job, if it has one, gets another.
+
+        Raises:
+            StoreUnavailable: Redis is away, and another broker has the message: it is to be tried again.
+        """
         try:
             self.recovery.message_set_aside(message.headers["id"])
-        except Exception as error:  # it may name no job; the worker goes on, as it does without a letter
+        except Exception as error:
+            if is_away(error):
+                raise
+            # it may name no job; the worker goes on, as it does without a letter
             log.warning("if a job has lost its message by that, nobody gives it another: %r", error)
+        DeadLetters(self.store.client).set_aside_seen(reason, message)
 
     def _store_result(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **_: Any

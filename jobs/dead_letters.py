@@ -8,6 +8,7 @@ from typing import Any
 
 from kombu.utils.json import dumps
 
+from jobs.availability import available, is_away
 from jobs.errors import DeadLetterIncomplete, DeadLetterNotFound
 from jobs.keys import KEYS
 from jobs.letters import Letters
@@ -58,21 +59,37 @@ class DeadLetters(Letters[DeadLetter]):
         values = [reason, queue, message, what_is_missing or note, MOST_KEPT]
         self._scripts.call("set_aside", [KEYS.dead, KEYS.counts], values)
 
-    def set_aside_or_tell(self, reason: str, queue: str, raw: bytes, note: str = "") -> None:
-        """The same for a worker, which goes on even when it is not possible: then the log has the message."""
-        log.warning("a message of %r is set aside: %s", queue, reason)
+    def set_aside_or_tell(
+        self, reason: str, queue: str, raw: bytes, note: str = "", *, or_not_yet: bool = False
+    ) -> None:
+        """The same for a worker, which goes on even when it is not possible: then the log has the message.
+
+        Raises:
+            StoreUnavailable: only with ``or_not_yet``: Redis is away, and it is to be tried again.
+        """
         try:
-            self.set_aside(reason, queue, raw, note)
+            with available():
+                self.set_aside(reason, queue, raw, note)
         except Exception as error:  # whatever it is, the message is still to be acknowledged, or it blocks its worker
-            log.error("it is lost, for it could not be kept (%s): %r", error, raw[:2000])
+            if or_not_yet and is_away(error):
+                raise
+            log.warning("a message of %r cannot be run: %s", queue, reason)
+            log.error("it is lost, for it could not be kept (%s): %r", error.__cause__ or error, raw[:2000])
+        else:
+            log.warning("a message of %r is set aside: %s", queue, reason)
 
     def set_aside_seen(self, reason: str, message: Any) -> None:
-        """The same for one that Celery has seen, of whichever broker; it is still to be acknowledged or rejected."""
+        """The same for one that Celery has seen, of whichever broker; it is still to be acknowledged or rejected.
+
+        Raises:
+            StoreUnavailable: Redis is away, and another broker has the message: it is to be tried again.
+        """
+        is_of_redis = hasattr(message, "_raw")
         try:
-            letter = _of_redis(message) if hasattr(message, "_raw") else _of_another_broker(message)
+            letter = _of_redis(message) if is_of_redis else _of_another_broker(message)
         except Exception as error:  # it may hold anything
             letter = "", repr(message).encode(), f"it cannot be read: {error}"
-        self.set_aside_or_tell(reason, *letter)
+        self.set_aside_or_tell(reason, *letter, or_not_yet=not is_of_redis)
 
     def free(self, queues: Sequence[str]) -> list[str]:
         """Rename what stands in place of these lists and is none, for a week; the new names."""

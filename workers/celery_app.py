@@ -20,6 +20,7 @@ from workers.heartbeat import Heartbeat
 from workers.job_type import JobType
 from workers.memory import MemoryLimit
 from workers.reconciler import Reconciler
+from workers.set_aside import SetAside
 from workers.shutdown import Shutdown
 from workers.task import JobTask
 from workers.task_events import TaskEvents
@@ -45,7 +46,7 @@ def create_worker_app(settings: Settings) -> JobsCelery:
     arguments = {} if settings.broker_url is None else {"x-queue-type": "quorum"}
     app.conf.task_queues = [Queue(name, routing_key=name, queue_arguments=arguments) for name in queues]
     app.events.dispatcher_cls = "workers.task_events:Dispatcher"
-    app.steps["consumer"].update((TaskEvents, FetchAhead))
+    app.steps["consumer"].update((TaskEvents, FetchAhead, SetAside))
     announcer, reconciler, heartbeat = Announcer(app, infos), Reconciler(app), Heartbeat(app)
     for start in (announcer.start, reconciler.start, heartbeat.start):
         signals.worker_ready.connect(start, weak=False)

@@ -25,6 +25,8 @@ PAUSES = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
 class Consumer(CeleryConsumer):  # type: ignore[misc]
     """What :mod:`jobs.envelope` lets through and is no task here. A job that has a record is not failed by it."""
 
+    set_aside: Callable[[Any, str, Callable[[], None]], None]
+    """What the step :class:`workers.set_aside.SetAside` does."""
     fetch_ahead: Any = None
     """The step that fetches jobs ahead, while it does."""
 
@@ -102,7 +104,9 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]
         return guarded
 
     def _set_aside(self, message: Any, reason: str, error: Exception | None = None) -> None:
-        self.app.backend.set_aside(reason, message)
+        self.set_aside(message, reason, partial(self._reject, message, error))
+
+    def _reject(self, message: Any, error: Exception | None) -> None:
         if not message.acknowledged:
             message.reject_log_error(log, self.connection_errors)
         signals.task_rejected.send(sender=self, message=message, exc=error)

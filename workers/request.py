@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from celery.app.task import Context
@@ -51,7 +52,9 @@ class JobRequest(Request):  # type: ignore[misc]
         error = exc_info.exception
         error = getattr(error, "exc", error)  # billiard's wrapper
         if isinstance(error, NotRunnable):
-            self._app.backend.set_aside(str(error), self.message)
+            state.task_ready(self)
+            settle = partial(super().on_failure, exc_info, **options)
+            return self.task.set_aside(self.message, str(error), settle)
         if isinstance(error, MemoryError):  # its process could not report; Celery would end this one too
             exc_info.exception, options["return_ok"] = failure_of(error), False
         return super().on_failure(exc_info, **options)

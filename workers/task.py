@@ -6,6 +6,7 @@ Whatever the function raises leaves :meth:`JobTask.run` as a JobError of ours: C
 
 import json
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -34,6 +35,12 @@ class JobTask(Task):  # type: ignore[misc]
     track_started = False
     """The claim records the start; Celery need not."""
     job_type: ClassVar[JobType]
+    set_aside: Callable[[Any, str, Callable[[], Any]], None]
+    """Of the worker's main process: :meth:`workers.set_aside.SetAside.set_aside`."""
+
+    def start_strategy(self, app: Any, consumer: Any, **options: Any) -> Any:
+        self.set_aside = consumer.set_aside
+        return super().start_strategy(app, consumer, **options)
 
     def run(self, *_args: Any, **_kwargs: Any) -> Any:
         """One attempt. What it returns or raises becomes the job's end, or its way back, through the result backend."""

@@ -83,7 +83,7 @@ def test_a_bad_message_is_set_aside(site: Service, redis: Redis, kind: str) -> N
     assert int(redis.hget(KEYS.counts, "dead_letters") or 0) == counted + 1
     assert redis.llen("default") == 0
     assert redis.hlen("unacked") == 0
-    assert letter.reason in site.workers[0].text
+    eventually(lambda: letter.reason in site.workers[0].text)
 
 
 def test_all_of_them_at_once_among_good_jobs(site: Service, redis: Redis) -> None:

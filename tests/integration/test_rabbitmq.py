@@ -17,7 +17,7 @@ from support.rabbitmq import SERVER, RabbitMQ
 from support.service import Service
 
 from jobs.celery_app import create_celery
-from jobs.dead_letters import DeadLetter, DeadLetters
+from jobs.dead_letters import OF_ANOTHER_BROKER, DeadLetter, DeadLetters
 from jobs.errors import NotPublished
 from jobs.keys import KEYS
 from jobs.queue import Queue
@@ -27,6 +27,7 @@ from launch.redis_server import RedisServer, free_port
 pytestmark = pytest.mark.skipif(not SERVER.exists(), reason="Debian's rabbitmq-server is not installed")
 
 LEASE = 2.0
+WAITS = "a message waits with its broker to be set aside"
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +147,41 @@ def test_a_job_whose_message_is_set_aside_gets_another(site: Service, rabbitmq: 
     assert site.finished(job_id, within=15)["status"] == "Completed"
     assert redis.zscore(KEYS.waiting("default"), job_id) is None
     assert redis.exists("default") == 0
+
+
+def test_a_message_that_comes_while_redis_is_away_is_set_aside_afterwards(
+    site: Service, rabbitmq: RabbitMQ, redis: Redis
+) -> None:
+    """Until then its broker keeps it, and its job is not forgotten: nobody else would give that another."""
+    job_id = site.submit("demo.noop", delay=1).json()["id"]
+    assert redis.zrem(KEYS.scheduled, job_id)  # as when its message is on its way
+    told = site.workers[0].text.count(WAITS)
+    site.redis.kill()
+    try:
+        for _ in range(6):
+            rabbitmq.send(in_amqp(message("nobody.knows", job_id, owner="anonymous")))
+        eventually(lambda: site.workers[0].text.count(WAITS) > told, within=10)
+        assert eventually(lambda: rabbitmq.messages()["default"] == 6, within=10)
+    finally:
+        site.redis.start()
+    assert site.finished(job_id, within=20)["status"] == "Completed"
+    assert len(letters(redis, 6)) == 6
+    assert eventually(lambda: not sum(rabbitmq.messages().values()), within=10)
+
+
+def test_a_message_without_a_record_waits_for_redis_too(site: Service, rabbitmq: RabbitMQ, tmp_path: Path) -> None:
+    """The process that was to run it has found that, and Redis goes before the letter is written."""
+    queue = "reports"
+    with Proxy(free_port(), site.redis.port) as between:
+        url = f"redis://127.0.0.1:{between.port}/0"
+        with Service(tmp_path, site.redis, JOBS_BROKER_URL=rabbitmq.url, JOBS_REDIS_URL=url).without_workers() as other:
+            worker = other.start_ready_worker("-Q", queue)
+            between.lose_answers(to=OF_ANOTHER_BROKER.encode(), times=4)
+            rabbitmq.send(in_amqp(of_job()), queue)
+            eventually(lambda: between.answers_lost, within=10)
+            assert eventually(lambda: not rabbitmq.messages()[queue], within=10)
+            assert WAITS in worker.text
+            assert "it is lost" not in worker.text
 
 
 def assert_are_accepted_at_once_and_run_later(submits: Service, site: Service, again: Callable[[], object]) -> None:
