@@ -14,6 +14,8 @@ from jobs.settings import Settings
 VISIBILITY_TIMEOUT = 12 * 3600
 """Seconds after which Redis hands a message out again that nobody acknowledged: a last resort, not a lease."""
 REDIS_TRANSPORT = "jobs.transport:Transport"
+UNCONFIRMED = {"confirm_publish": False}
+"""For what nobody waits for: RabbitMQ without memory confirms nothing, and a worker that waits takes up no jobs."""
 LISTENING_CHECKED_EVERY = 2
 """Seconds between two looks of a worker whether the connections on which it listens are still answered."""
 

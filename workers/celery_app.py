@@ -6,9 +6,10 @@ from typing import Any
 
 from celery import signals
 from kombu.entity import Queue
+from kombu.pools import producers
 from kombu.utils.compat import detect_environment
 
-from jobs.celery_app import JobsCelery, create_celery
+from jobs.celery_app import UNCONFIRMED, JobsCelery, create_celery
 from jobs.collecting import collect_rarely
 from jobs.errors import SettingsError
 from jobs.job_types import JobTypeInfo
@@ -45,6 +46,8 @@ def create_worker_app(settings: Settings) -> JobsCelery:
     app.conf.worker_pool = "workers.prefork:TaskPool"
     arguments = {} if settings.broker_url is None else {"x-queue-type": "quorum"}
     app.conf.task_queues = [Queue(name, routing_key=name, queue_arguments=arguments) for name in queues]
+    if settings.broker_url is not None:  # for the answers to remote control, and for a worker's hello to the others
+        app.control.mailbox.producer_pool = producers[app.connection_for_write(transport_options=UNCONFIRMED)]
     app.events.dispatcher_cls = "workers.task_events:Dispatcher"
     app.steps["consumer"].update((TaskEvents, FetchAhead, SetAside))
     announcer, reconciler, heartbeat = Announcer(app, infos), Reconciler(app), Heartbeat(app)

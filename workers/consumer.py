@@ -12,6 +12,7 @@ from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from redis.exceptions import RedisError
 
+from jobs.celery_app import UNCONFIRMED
 from jobs.envelope import check_headers
 from jobs.errors import UnusableMessage
 from jobs.transport import Channel
@@ -59,10 +60,8 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]
             outcome._cache[outcome._job] = outcome
 
     def connection_for_write(self, url: str | None = None, heartbeat: float | None = None) -> Any:
-        """Celery's, for its events. Where the broker could confirm them nobody waits for that: without memory it
-        confirms nothing, and a worker that waits takes up no jobs, which hold that memory.
-        """
-        options = {} if self.app.settings.broker_url is None else {"confirm_publish": False}
+        """Celery's, for its events. Where the broker could confirm them nobody waits for that."""
+        options = {} if self.app.settings.broker_url is None else UNCONFIRMED
         connection = self.app.connection_for_write(url=url, heartbeat=heartbeat, transport_options=options)
         return self.ensure_connected(connection)
 

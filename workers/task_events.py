@@ -3,11 +3,15 @@
 A Flower wants task events, and they cost a third of the throughput.
 """
 
+import logging
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from celery import bootsteps
 from celery.events import EventDispatcher
+
+log = logging.getLogger(__name__)
 
 ASK_EVERY = 1.0
 """Seconds between two questions whether somebody listens."""
@@ -15,26 +19,55 @@ QUESTION = "jobs-question"
 """An event of no group that Celery or Flower knows: they drop it. Redis says how many got it."""
 
 MOST_KEPT = 100
-"""Events kept for later while Redis is away, the latest."""
+"""Events kept for later while the broker is away or takes none, the latest."""
 
 
 class Dispatcher(EventDispatcher):  # type: ignore[misc]
-    """Tries once. Celery's heartbeats try for ever, and meanwhile the event loop that takes up jobs stands still."""
+    """Tries once. Celery's heartbeats try for ever, and meanwhile the event loop that takes up jobs stands still.
+
+    RabbitMQ without memory reads no more from who publishes, and says so. What is sent all the same fills the socket;
+    then who sends waits, and the kernel ends the connection, and with it the worker's others: nothing is sent.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._outbound_buffer: deque[Any] = deque(maxlen=MOST_KEPT)
+        self._tells: Any = None
+        """The AMQP connection that says whether it is blocked."""
+        self._is_blocked = False
 
     def send(self, type: str, *args: Any, retry: bool = False, **fields: Any) -> Any:
         if self.groups and "task" not in self.groups and type.startswith("task-"):
             return None  # as Celery would find out, later
         return super().send(type, *args, retry=False, **fields)
 
+    def _publish(self, event: Any, producer: Any, routing_key: str, **options: Any) -> Any:
+        if producer is not None and self.app.settings.broker_url is not None:
+            with suppress(Exception):  # what is wrong with the connection shows in the next line, too
+                self._listen(producer.channel.connection)
+            if self._is_blocked:
+                self._outbound_buffer.append((event, routing_key))
+                return None
+        return super()._publish(event, producer, routing_key, **options)
+
+    def _listen(self, connection: Any) -> None:
+        """Before anything is sent there: it is blocked by the first that is. The worker's event loop reads it."""
+        if connection is not self._tells:
+            self._tells, self._is_blocked = connection, False
+            connection.on_blocked = lambda _reason: self._tell(connection, True)
+            connection.on_unblocked = lambda: self._tell(connection, False)
+
+    def _tell(self, connection: Any, is_blocked: bool) -> None:
+        if connection is self._tells:
+            self._is_blocked = is_blocked
+            log.warning("no events are sent while the broker has no memory" if is_blocked else "events are sent again")
+
 
 class TaskEvents(bootsteps.StartStopStep):  # type: ignore[misc]
     """A step of the consumer: task events are on from its start, off when nobody listens, on again when somebody does.
 
-    A worker started with ``--task-events`` sends them always, as Celery has it.
+    RabbitMQ does not say whether anybody does, so there they stay on. A worker started with ``--task-events`` sends
+    them always, as Celery has it.
     """
 
     requires = ("celery.worker.consumer.events:Events",)
@@ -46,6 +79,7 @@ class TaskEvents(bootsteps.StartStopStep):  # type: ignore[misc]
     def start(self, consumer: Any) -> None:
         if consumer.event_dispatcher.groups:  # without groups, all events are sent
             consumer.event_dispatcher.groups.add("task")
+        if consumer.event_dispatcher.groups and consumer.app.settings.broker_url is None:
             self._timer = consumer.timer.call_repeatedly(ASK_EVERY, _ask, (consumer,))
 
     def stop(self, consumer: Any) -> None:
@@ -57,7 +91,7 @@ def _ask(consumer: Any) -> None:
     dispatcher = consumer.event_dispatcher
     if dispatcher is not None and dispatcher.enabled:
         dispatcher.publish(QUESTION, {}, dispatcher.producer)
-        if getattr(dispatcher.producer.channel, "receivers", True):  # RabbitMQ does not say how many
+        if dispatcher.producer.channel.receivers:
             dispatcher.groups.add("task")
         else:
             dispatcher.groups.discard("task")

@@ -2,9 +2,12 @@
 
 import base64
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from support.messages import BROKEN, NOT_TO_BE_RUN, message, of_job
 from support.rabbitmq import SERVER, RabbitMQ
 from support.service import Service
 
-from jobs.celery_app import create_celery
+from jobs.celery_app import UNCONFIRMED, create_celery
 from jobs.dead_letters import OF_ANOTHER_BROKER, DeadLetter, DeadLetters
 from jobs.errors import NotPublished
 from jobs.keys import KEYS
@@ -27,6 +30,8 @@ from launch.redis_server import RedisServer, free_port
 pytestmark = pytest.mark.skipif(not SERVER.exists(), reason="Debian's rabbitmq-server is not installed")
 
 LEASE = 2.0
+NONE, ENOUGH = "0.0001", "0.4"
+"""Shares of the machine's memory that RabbitMQ may take."""
 WAITS = "a message waits with its broker to be set aside"
 
 
@@ -203,24 +208,79 @@ def test_a_broker_without_memory_holds_up_no_submit(site: Service, rabbitmq: Rab
     """It reads no more from whoever publishes, and confirms nothing."""
     assert site.submit("demo.noop", wait=10).status_code == 200
     waiting = site.submit("demo.random_delay", parameters={"seconds": 3.0}).json()["id"]
-    rabbitmq.control("set_vm_memory_high_watermark", "0.0001")
+    rabbitmq.control("set_vm_memory_high_watermark", NONE)
     try:
         assert_are_accepted_at_once_and_run_later(
-            site, site, lambda: rabbitmq.control("set_vm_memory_high_watermark", "0.4")
+            site, site, lambda: rabbitmq.control("set_vm_memory_high_watermark", ENOUGH)
         )
         assert site.finished(waiting)["status"] == "Completed"
     finally:
-        rabbitmq.control("set_vm_memory_high_watermark", "0.4")
+        rabbitmq.control("set_vm_memory_high_watermark", ENOUGH)
 
 
 def test_a_worker_goes_on_while_its_broker_has_no_memory(site: Service, rabbitmq: RabbitMQ, redis: Redis) -> None:
     """Else nothing would ever leave the broker's memory."""
     jobs = [site.submit("demo.random_delay", parameters={"seconds": 1.0}).json()["id"] for _ in range(24)]
-    rabbitmq.control("set_vm_memory_high_watermark", "0.0001")
+    rabbitmq.control("set_vm_memory_high_watermark", NONE)
     try:
         assert {site.finished(each, within=20)["status"] for each in jobs} == {"Completed"}
     finally:
-        rabbitmq.control("set_vm_memory_high_watermark", "0.4")
+        rabbitmq.control("set_vm_memory_high_watermark", ENOUGH)
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_worker_sends_no_events_to_a_broker_without_memory(site: Service, rabbitmq: RabbitMQ, redis: Redis) -> None:
+    """They would fill its socket: then its event loop waits, and the kernel ends the connection of the events."""
+    worker = site.workers[0]
+    with create_celery(site.settings) as app, app.connection_for_write(transport_options=UNCONFIRMED) as connection:
+        with stopped(worker.popen.pid):
+            long = site.submit("demo.random_delay", parameters={"seconds": 3 * LEASE}).json()["id"]
+            for _ in range(600):
+                last = app.send_task("sample.plain", [1], {"b": 2}, kwargsrepr="b" * 6000, connection=connection)
+            rabbitmq.control("set_vm_memory_high_watermark", NONE)
+        try:
+            eventually(lambda: redis.hget(KEYS.record(last.id), "status") == "Completed", within=30)
+            done = site.finished(long)
+            assert (done["status"], done["attempt"]) == ("Completed", 1)
+            assert "onnection to broker lost" not in worker.text
+        finally:
+            rabbitmq.control("set_vm_memory_high_watermark", ENOUGH)
+    eventually(lambda: "events are sent again" in worker.text)
+
+
+def test_a_worker_that_starts_while_its_broker_has_no_memory_is_ready(
+    site: Service, rabbitmq: RabbitMQ, tmp_path: Path
+) -> None:
+    """It says hello to the others, and nobody confirms that."""
+    other = Service(tmp_path, site.redis, JOBS_BROKER_URL=rabbitmq.url, JOBS_LEASE=str(LEASE))
+    rabbitmq.control("set_vm_memory_high_watermark", NONE)
+    try:
+        with other.without_workers():
+            worker = other.start_worker("-Q", "reports")
+            eventually(lambda: " ready." in worker.text, within=20)
+    finally:
+        rabbitmq.control("set_vm_memory_high_watermark", ENOUGH)
+
+
+def test_an_answer_to_remote_control_holds_no_worker_up(site: Service, rabbitmq: RabbitMQ) -> None:
+    """It was asked for before the broker had no memory, and it is not confirmed."""
+    jobs = [site.submit("demo.random_delay", parameters={"seconds": 0.5}).json()["id"] for _ in range(12)]
+    with stopped(site.workers[0].popen.pid):
+        with create_celery(site.settings) as app:
+            app.control.broadcast("ping", reply=True, timeout=0.1)
+        rabbitmq.control("set_vm_memory_high_watermark", NONE)
+    try:
+        assert {site.finished(each)["status"] for each in jobs} == {"Completed"}
+    finally:
+        rabbitmq.control("set_vm_memory_high_watermark", ENOUGH)
 
 
 @pytest.fixture
