@@ -5,11 +5,12 @@ well, and without a time limit a publish waits for ever. pyamqp's own ``read_tim
 and the sockets of gevent know nothing of it. So each socket has a timeout here.
 """
 
+import struct
 import time
 from typing import TYPE_CHECKING, Any
 
-from amqp.exceptions import AMQPError, ChannelError, MessageNacked
-from kombu.exceptions import KombuError
+from amqp.exceptions import AMQPError, ChannelError, FrameSyntaxError, MessageNacked
+from kombu.exceptions import KombuError, SerializationError
 
 from jobs.errors import NotPublished
 from jobs.redis_client import ANSWER_WITHIN
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
 AWAY_FOR = 1.0
 """Seconds for which a broker that did not answer is not asked: who comes meanwhile need not find out by himself."""
-_NOT_PUBLISHED = (AMQPError, MessageNacked, KombuError, OSError, AttributeError)
+_OF_THE_MESSAGE = (MessageNacked, ChannelError, SerializationError, FrameSyntaxError, struct.error)
+"""What says nothing of the broker: a nack, a queue that is not as it should be, a message that cannot be written.
+
+Of the last there is none as long as a record holds what a submit has checked: a damaged one harms no other job.
+"""
+_NOT_PUBLISHED = (*_OF_THE_MESSAGE, AMQPError, KombuError, OSError, AttributeError)
 """What may come of it; the last is pyamqp's when a connection goes while it is used, as kombu remarks."""
 
 
@@ -68,7 +74,5 @@ class Publisher:
         connection.connection.sock.settimeout(ANSWER_WITHIN)
 
     def _note(self, error: BaseException) -> None:
-        """A nack, or a queue that is not as it should be, says nothing of the broker."""
-        of_this_message = (MessageNacked, ChannelError)
-        if not isinstance(error, of_this_message) and not isinstance(error.__cause__, of_this_message):
+        if not isinstance(error, _OF_THE_MESSAGE) and not isinstance(error.__cause__, _OF_THE_MESSAGE):
             self._lost_at = time.monotonic()

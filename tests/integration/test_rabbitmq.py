@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from faults.proxy import Proxy
@@ -23,6 +24,7 @@ from jobs.celery_app import UNCONFIRMED, create_celery
 from jobs.dead_letters import OF_ANOTHER_BROKER, DeadLetter, DeadLetters
 from jobs.errors import NotPublished
 from jobs.keys import KEYS
+from jobs.publisher import Publisher
 from jobs.queue import Queue
 from jobs.submission import Submission
 from launch.redis_server import RedisServer, free_port
@@ -299,8 +301,9 @@ def test_a_silent_broker_holds_up_no_submit(site: Service, proxy: Proxy, tmp_pat
         assert_are_accepted_at_once_and_run_later(other, site, lambda: silence.__exit__(None, None, None))
 
 
-def submission(queue: str) -> Submission:
-    return Submission(type="demo.noop", owner="me", parameters_json="{}", max_attempts=1, queue=queue)
+def submission(queue: str, **changes: Any) -> Submission:
+    told = {"type": "demo.noop", "owner": "me", "parameters_json": "{}", "max_attempts": 1, **changes}
+    return Submission(queue=queue, **told)
 
 
 def publish_often(queue: Queue, job: Submission) -> None:
@@ -319,6 +322,35 @@ def test_a_queue_that_takes_no_more_is_not_published_to(site: Service, rabbitmq:
     assert not queue.is_away
     queue.publish(other)
     app.close()
+
+
+def test_whatever_a_submit_may_hold_can_be_written(site: Service) -> None:
+    app = create_celery(site.settings)
+    longest = submission("q" * 100, type="t" * 100, owner="o" * 64, priority=9)
+    odd = submission("default", parameters_json=json.dumps({"a": "\0\U0001f600" * 2000}, ensure_ascii=False))
+    for job in (longest, odd):
+        Queue(app).publish(job)
+    app.close()
+
+
+def test_a_message_that_cannot_be_written_says_nothing_of_the_broker(site: Service) -> None:
+    app = create_celery(site.settings)
+    publisher = Publisher(app)
+    unwritable: list[dict[str, Any]] = [{"args": [object()]}, {"headers": {"owner": object()}}, {"priority": 300}]
+    for options in unwritable:
+        with pytest.raises(NotPublished):
+            publisher.publish(str(uuid4()), "demo.noop", queue="default", **options)
+        assert not publisher.is_away
+    app.close()
+
+
+def test_a_record_of_which_no_message_can_be_made_harms_no_other_job(
+    site: Service, rabbitmq: RabbitMQ, redis: Redis
+) -> None:
+    damaged, sound = (site.submit("demo.noop", delay=1).json()["id"] for _ in range(2))
+    redis.hset(KEYS.record(damaged), "priority", 300)
+    assert site.finished(sound)["status"] == "Completed"
+    assert site.post(f"/jobs/{damaged}/cancel").json()["status"] == "Cancelled"
 
 
 def test_jobs_survive_its_absence(site: Service, rabbitmq: RabbitMQ) -> None:
