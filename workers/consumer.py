@@ -60,9 +60,14 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]
             outcome._cache[outcome._job] = outcome
 
     def connection_for_write(self, url: str | None = None, heartbeat: float | None = None) -> Any:
-        """Celery's, for its events. Where the broker could confirm them nobody waits for that."""
+        """Celery's, for its events. Where the broker could confirm them nobody waits for that, nor for what it says.
+
+        Celery's loop of greenlets waits a tenth of a second for that after each message: ten jobs a second.
+        """
         options = {} if self.app.settings.broker_url is None else UNCONFIRMED
         connection = self.app.connection_for_write(url=url, heartbeat=heartbeat, transport_options=options)
+        drain = connection.drain_events
+        connection.drain_events = lambda **_: drain(timeout=0)
         return self.ensure_connected(connection)
 
     def ensure_connected(self, conn: Any) -> Any:

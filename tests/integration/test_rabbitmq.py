@@ -285,6 +285,16 @@ def test_an_answer_to_remote_control_holds_no_worker_up(site: Service, rabbitmq:
         rabbitmq.control("set_vm_memory_high_watermark", ENOUGH)
 
 
+def test_a_worker_of_greenlets_is_not_slow(site: Service, rabbitmq: RabbitMQ, tmp_path: Path) -> None:
+    """Celery waits a tenth of a second for what comes on the connection of the events, after each job."""
+    rabbitmq.control("add_vhost", "greenlets")
+    rabbitmq.control("set_permissions", "-p", "greenlets", "guest", ".*", ".*", ".*")
+    url = rabbitmq.url.removesuffix("/") + "greenlets"
+    with Service(tmp_path, site.redis, JOBS_BROKER_URL=url).without_workers() as other:
+        other.start_ready_worker("-P", "gevent")
+        assert other.submit_batch([{"type": "demo.noop"}] * 100, wait=5).json()["counts"]["Completed"] == 100
+
+
 @pytest.fixture
 def proxy(rabbitmq: RabbitMQ) -> Iterator[Proxy]:
     with Proxy(free_port(), rabbitmq.port) as running:
