@@ -50,6 +50,6 @@ def _why_not_ready() -> str | None:
     if not server.get("aof_enabled"):
         return "Redis has no append-only file (appendonly no): a crash would lose accepted jobs."
     policy = server.get("maxmemory_policy", KEEPS_EVERYTHING)
-    if server.get("maxmemory") and policy != KEEPS_EVERYTHING:
+    if policy != KEEPS_EVERYTHING:  # without a maxmemory too: one can be set at any time, and nobody would look here
         return f"Redis evicts keys when it is full (maxmemory-policy {policy}): it would drop accepted jobs."
     return None

@@ -19,6 +19,7 @@ def test_a_healthy_service_is_ready(service: Service) -> None:
     [
         ({"appendonly": "no"}, "append-only file"),
         ({"maxmemory": "100mb", "maxmemory-policy": "allkeys-lru"}, "evicts"),
+        ({"maxmemory-policy": "volatile-ttl"}, "evicts"),
     ],
 )
 def test_a_server_that_would_lose_jobs_is_not_ready(tmp_path: Path, options: dict[str, str], reason: str) -> None:
