@@ -228,9 +228,9 @@ def _answer_result(door: FrontDoor, at: Asked, record: Record, applied: str | No
 
 
 def _no_result(at: Asked, record: Record, slug: str, title: str, detail: str) -> Response:
-    """With the job's error, which a cancelled one has too if it had failed before and was to be tried again."""
-    why = {"error": orjson.Fragment(record.error_json)} if record.error_json else {}
-    return answer(409, detail, slug=slug, title=title, instance=reference(at.path), **why)
+    """With the job's error: null in a cancelled one, unless it had failed before and was to be tried again."""
+    why = orjson.Fragment(record.error_json or "null")
+    return answer(409, detail, slug=slug, title=title, instance=reference(at.path), error=why)
 
 
 def _why(record: Record) -> str:

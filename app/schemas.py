@@ -257,4 +257,6 @@ class ProblemSchema(Schema):
     detail = fields.String(required=True)
     instance = fields.String()
     errors = fields.List(fields.Nested(FieldErrorSchema))
-    error = fields.Nested(JobErrorSchema, metadata={"description": "The job's error, where the job failed."})
+    error = fields.Nested(
+        JobErrorSchema, allow_none=True, metadata={"description": "The job's error, where there is no result of it."}
+    )

@@ -94,7 +94,7 @@ def test_the_result_of_a_cancelled_job_is_a_409(service: Service) -> None:
     service.post(f"/jobs/{job_id}/cancel")
     answer = service.get(f"/jobs/{job_id}/result")
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/job-cancelled")
-    assert "error" not in answer.json()
+    assert answer.json()["error"] is None
 
 
 def test_the_result_of_a_job_cancelled_between_two_attempts_tells_the_last_error(service: Service) -> None:
