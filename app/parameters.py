@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from app.strict_json import pointer_to
+from app.strict_json import pointer_to, without_its_tail
 from jobs.errors import InvalidParameters
 from jobs.job_types import JobTypeInfo
 
@@ -32,7 +32,8 @@ class ParameterRules:
         validator = self._validator(info)
         if not validator.is_valid(parameters):
             found = (place for error in validator.iter_errors(parameters) for place in _places(error))
-            errors = [(f"/parameters{pointer_to(path)}", what) for path, what in islice(found, MOST_ERRORS)]
+            told = islice(found, MOST_ERRORS)
+            errors = [(without_its_tail(f"/parameters{pointer_to(path)}"), what) for path, what in told]
             raise InvalidParameters(info.name, errors)
 
     def _validator(self, info: JobTypeInfo) -> Any:

@@ -11,7 +11,7 @@ from werkzeug.exceptions import ClientDisconnected, NotAcceptable, RequestEntity
 
 from app.errors import InvalidRequest
 from app.parameters import MOST_ERRORS
-from app.strict_json import loads, pointer_to
+from app.strict_json import loads, pointer_to, without_its_tail
 
 LONGEST_ACCEPT = 1_000
 """Characters: werkzeug's time grows with their square, and headers may have 16 kB."""
@@ -56,7 +56,7 @@ class RequestParser(FlaskParser):
         for location, fields in messages.items():
             for path, what in _walk(fields, ()):
                 where = pointer_to(path) if location == "json" else str(path[0])
-                found.append((where[:200], what))
+                found.append((without_its_tail(where), what))
                 if len(found) == MOST_ERRORS:
                     raise InvalidRequest(found) from error
         raise InvalidRequest(found) from error

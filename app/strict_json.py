@@ -34,7 +34,7 @@ class UnstorableText(Exception):
     """A string holds a lone surrogate, which no UTF-8 can say; ``pointer`` is its JSON pointer."""
 
     def __init__(self, pointer: str) -> None:
-        self.pointer = pointer if len(pointer) <= LONGEST_POINTER else pointer[:LONGEST_POINTER] + "…"
+        self.pointer = without_its_tail(pointer)
         super().__init__("A string holds a lone surrogate (half of a UTF-16 pair): it cannot be stored as text.")
 
 
@@ -76,6 +76,11 @@ def loads(body: bytes) -> Any:
 def pointer_to(path: Iterable[str | int]) -> str:
     """A path as JSON pointer (RFC 6901): ``['a/b', 0]`` is ``/a~1b/0``."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def without_its_tail(pointer: str) -> str:
+    """A pointer as answers show it: a name that was sent is not repeated, however long it is."""
+    return pointer if len(pointer) <= LONGEST_POINTER else pointer[:LONGEST_POINTER] + "…"
 
 
 def _where(body: bytes, offset: int) -> str:
@@ -165,4 +170,4 @@ def _is_storable(text: str) -> bool:
 
 
 def _shown(text: str) -> str:
-    return ascii(text if len(text) <= SHOWN else text[:SHOWN] + "…")
+    return ascii(text[:SHOWN]) + ("…" if len(text) > SHOWN else "")

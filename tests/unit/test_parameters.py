@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from app.parameters import ParameterRules
+from app.strict_json import LONGEST_POINTER
 from jobs.errors import InvalidParameters
 from jobs.job_types import JobTypeInfo
 
@@ -14,6 +15,13 @@ def test_what_breaks_a_rule_is_told_with_its_place() -> None:
     with pytest.raises(InvalidParameters) as caught:
         ParameterRules().check(info, {"a/b": "x"})
     assert [where for where, _ in caught.value.errors] == ["/parameters/a~1b"]
+
+
+def test_a_long_name_that_was_sent_is_not_repeated_in_full() -> None:
+    info = JobTypeInfo("t", parameters={"properties": {}, "additionalProperties": False})
+    with pytest.raises(InvalidParameters) as caught:
+        ParameterRules().check(info, {"k" * 10_000: 1})
+    assert len(caught.value.errors[0][0]) == LONGEST_POINTER + 1
 
 
 def test_a_schema_that_is_not_understood_refuses_nobody_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -101,7 +101,7 @@ def test_a_key_that_stands_twice_is_named() -> None:
 
 def test_a_long_key_is_not_repeated_in_full() -> None:
     key = b'"' + b"k" * 10_000 + b'": 1'
-    assert len(refusal(b"{" + key + b"," + key + b"}")) < 150
+    assert refusal(b"{" + key + b"," + key + b"}") == f"The key '{'k' * 60}'… stands twice in one object."
 
 
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
