@@ -9,7 +9,7 @@
 -- Publishes `completed`, `failed` or `cancelled`, and [id, [field, value, ...]] on each reply channel.
 local id, final, token, holder, field, keep = ARGV[1], ARGV[4], ARGV[6], ARGV[7], ARGV[9], tonumber(ARGV[12])
 local job = redis.call('HMGET', KEYS[1], 'status', 'attempt', 'type', 'owner', 'traceparent', 'created_at',
-  'started_at', 'reply_to', 'sequence', 'holder', 'tags', 'batch', 'nonce')
+  'started_at', 'reply_to', 'sequence', 'holder', 'tags', 'batch', 'nonce', 'error')
 local status = job[1]
 if not status then return {-1} end
 local stale = is_stale(token, job[2], job[13]) or (holder ~= '' and holder ~= job[10])
@@ -43,6 +43,7 @@ redis.call('ZREM', KEYS[10], id)
 redis.call('ZADD', KEYS[4], job[6], id)
 redis.call('HINCRBY', KEYS[12], 'finished', 1)
 local data = ARGV[11]
+if final == 'Cancelled' and job[14] then data = data .. ',"error":' .. job[14] end  -- of an attempt before
 if job[7] then
   local seconds = (now - job[7]) / 1000000
   data = data .. string.format(',"duration":%.6f', seconds)

@@ -227,6 +227,17 @@ def test_a_cancelled_attempt_is_told_so(store: JobStore) -> None:
         store.complete(claim.id, "1", claim)
 
 
+def test_the_final_event_of_a_job_cancelled_after_a_failed_attempt_has_the_error_that_its_record_has(
+    store: JobStore,
+) -> None:
+    claim = store.claim(submitted(store))
+    store.requeue(claim, "m", error_json='{"type":"t","message":"m","retryable":true}')
+    store.cancel(claim.id)
+    error_json = store.get(claim.id).error_json
+    assert error_json is not None
+    assert events_of(store, claim.id)[-1].data["error"] == json.loads(error_json)
+
+
 def test_what_is_not_there_is_not_made_by_a_late_write(store: JobStore) -> None:
     job_id = submitted(store)
     claim = store.claim(job_id)
