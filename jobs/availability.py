@@ -8,6 +8,8 @@ from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,
     InvalidResponse,
+    MasterDownError,
+    NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -18,6 +20,13 @@ from redis.exceptions import (
 from jobs.errors import StoreRefused, StoreUnavailable
 
 log = logging.getLogger(__name__)
+
+_MAY_PASS = {
+    "MISCONF": "Redis cannot write to its disk",
+    "NOREPLICAS": "Redis has too few replicas",
+    "BUSY": "Redis is busy with a script",
+}
+"""What Redis answers, by its first word, that says nothing of what is asked."""
 
 
 @contextmanager
@@ -31,6 +40,11 @@ def available() -> Iterator[None]:
         raise StoreUnavailable("Redis is loading its data") from error
     except ReadOnlyError as error:
         raise StoreUnavailable("Redis is a read-only replica") from error
+    except MasterDownError as error:
+        raise StoreUnavailable("Redis is a replica without its master") from error
+    except NoPermissionError as error:
+        log.error("Redis does not permit it: %s", error)
+        raise StoreUnavailable(f"Redis does not permit it ({error})", retry_after=30) from error
     except TimeoutError as error:
         raise StoreUnavailable("Redis does not answer") from error
     except ConnectionError as error:
@@ -39,8 +53,8 @@ def available() -> Iterator[None]:
         raise StoreUnavailable("what answers is no Redis") from error
     except ResponseError as error:
         text = str(error)
-        if text.startswith("MISCONF"):
-            raise StoreUnavailable("Redis cannot write to its disk", retry_after=5) from error
+        if (reason := _MAY_PASS.get(text.partition(" ")[0])) is not None:
+            raise StoreUnavailable(reason, retry_after=5) from error
         log.error("Redis refuses: %s", text)
         raise StoreRefused(text.split(" script: ")[0]) from error
     except UnicodeDecodeError as error:

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 AWAY_FOR = 1.0
 """Seconds for which a broker that did not answer is not asked: who comes meanwhile need not find out by himself."""
-_OF_THE_MESSAGE = (MessageNacked, ChannelError, SerializationError, FrameSyntaxError, struct.error)
-"""What says nothing of the broker: a nack, a queue that is not as it should be, a message that cannot be written.
+_OF_THE_MESSAGE = (MessageNacked, SerializationError, FrameSyntaxError, struct.error)
+"""What says nothing of the broker, and leaves the connection as it was: a nack, or a message that cannot be written.
 
-Of the last there is none as long as a record holds what a submit has checked: a damaged one harms no other job.
+Of the latter there is none as long as a record holds what a submit has checked: a damaged one harms no other job.
 """
-_NOT_PUBLISHED = (*_OF_THE_MESSAGE, AMQPError, KombuError, OSError, AttributeError)
+_OF_THE_QUEUE = (*_OF_THE_MESSAGE, ChannelError)
+"""What says nothing of the broker either; but the channel is closed."""
+_NOT_PUBLISHED = (*_OF_THE_QUEUE, AMQPError, KombuError, OSError, AttributeError)
 """What may come of it; the last is pyamqp's when a connection goes while it is used, as kombu remarks."""
 
 
@@ -55,7 +57,8 @@ class Publisher:
                     self._open(connection)
                     self._app.send_task(task, task_id=job_id, connection=connection, retry=False, **options)
                 except BaseException as error:
-                    connection.collect()  # a confirmation that is late would be taken for that of the next message
+                    if not _is_one_of(_OF_THE_MESSAGE, error):
+                        connection.collect()  # a confirmation that is late would be taken for that of the next message
                     self._note(error)
                     raise
         except _NOT_PUBLISHED as error:
@@ -74,5 +77,10 @@ class Publisher:
         connection.connection.sock.settimeout(ANSWER_WITHIN)
 
     def _note(self, error: BaseException) -> None:
-        if not isinstance(error, _OF_THE_MESSAGE) and not isinstance(error.__cause__, _OF_THE_MESSAGE):
+        if not _is_one_of(_OF_THE_QUEUE, error):
             self._lost_at = time.monotonic()
+
+
+def _is_one_of(kinds: tuple[type[Exception], ...], error: BaseException) -> bool:
+    """Also where kombu has wrapped it."""
+    return isinstance(error, kinds) or isinstance(error.__cause__, kinds)

@@ -19,6 +19,8 @@ MOST_AT_ONCE = 200
 """Jobs of each kind that one survey names; the next one goes on with the rest."""
 WINDOW = 1000
 """Messages at the head of a queue that a survey reads, once somebody there seems to have none."""
+REFUSED_FOR = 5.0
+"""Seconds after which another broker is asked again to take the message of a job that it has refused."""
 LEADS_FOR_LEASES = 3
 """A leader that is silent for a third of a lease is replaced."""
 
@@ -65,8 +67,8 @@ class Recovery:
             return
         with suppress(JobNotFound):
             record = self._store.get(job_id)
-            if record.status is Status.NEW:
-                self._store.await_message(record)
+            waiting = KEYS.waiting(queue_key(record.queue, record.priority))
+            self._store.call("await_message", [KEYS.record(job_id), waiting], [job_id])
 
     def _held(self, job_id: str, holder: str) -> Record | None:
         """The job, if that process runs it."""
@@ -146,9 +148,12 @@ class Recovery:
                 self._forget(job_id, where, KEYS.index_of_status(Status.NEW))
                 moved += 1
                 continue
-            if self._queue.is_outside and record.status is Status.NEW and not self._published(record):
-                continue
             name = queue_key(record.queue, record.priority)
+            if self._queue.is_outside and record.status is Status.NEW and not self._published(record):
+                if not self._queue.is_away:  # then it is this one that is refused, and others may go
+                    self._store.call("put_off", [where], [job_id, int(REFUSED_FOR * 1e6)])
+                    moved += 1
+                continue
             keys = [KEYS.record(job_id), name, KEYS.waiting(name), KEYS.scheduled, KEYS.fetched]
             arguments = [job_id, self._queue.message(record), since, self._store.lease_micros]
             if self._store.call("enqueue", keys, arguments):

@@ -12,7 +12,7 @@ from redis.exceptions import BusyLoadingError, ConnectionError, NoScriptError
 NAMES = (
     *("submit", "submit_batch", "claim", "progress", "finish", "requeue", "watch", "delete"),
     *("list", "records", "announce"),
-    *("renew", "survey", "enqueue", "sweep"),
+    *("renew", "survey", "enqueue", "put_off", "await_message", "sweep"),
     *("set_aside", "put_back", "free"),
     *("add_webhook", "end_webhook", "end_callback"),
     *("plan_deliveries", "take_deliveries", "put_off_delivery", "end_delivery", "put_back_delivery"),
@@ -76,9 +76,9 @@ class Scripts:
 def _flags(name: str) -> str:
     """A Redis that is full takes no new job and no new webhook, and still lets what it has end.
 
-    Records can be read as long as it answers at all.
+    What only reads goes on as long as it answers at all.
     """
-    if name == "records":
+    if name in {"list", "records", "span"}:
         return "#!lua flags=no-writes\n"
     return "#!lua\n" if name in {"submit", "submit_batch", "add_webhook"} else "#!lua flags=allow-oom\n"
 

@@ -252,13 +252,6 @@ class JobStore(JobReader):
         with available():
             self.client.zrem(key, job_id)
 
-    def await_message(self, record: Record) -> None:
-        """Say that the job waits in its queue from now on: if no message of it is there, a survey finds that."""
-        with available():
-            seconds, micros = self.client.time()
-            key = KEYS.waiting(queue_key(record.queue, record.priority))
-            self.client.zadd(key, {record.id: seconds * 1_000_000 + micros})
-
     def requeue(
         self,
         job: Claim | Record,

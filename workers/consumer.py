@@ -19,6 +19,9 @@ from jobs.transport import Channel
 
 log = logging.getLogger(__name__)
 
+READ_FOR = 0.001
+"""Seconds to wait for what comes on the connection of the events. With none at all, py-amqp would ask again and again
+for the rest of a frame of which a part has come."""
 PAUSES = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
 """Seconds between two tries to connect; Celery's grow to 30, and a worker would be late when its broker is back."""
 
@@ -67,7 +70,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]
         options = {} if self.app.settings.broker_url is None else UNCONFIRMED
         connection = self.app.connection_for_write(url=url, heartbeat=heartbeat, transport_options=options)
         drain = connection.drain_events
-        connection.drain_events = lambda **_: drain(timeout=0)
+        connection.drain_events = lambda **_: drain(timeout=READ_FOR)
         return self.ensure_connected(connection)
 
     def ensure_connected(self, conn: Any) -> Any:

@@ -6,6 +6,7 @@ back when their jobs are quick no more.
 """
 
 import logging
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -13,6 +14,7 @@ from celery import bootsteps
 from celery.worker import state
 from redis.exceptions import ResponseError
 
+from workers.repeating import Repeating
 from workers.request import JobRequest
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ class FetchAhead(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def __init__(self, consumer: Any, **options: Any) -> None:
         super().__init__(consumer, **options)
-        self._timer: Any = None
+        self._looks: Repeating | None = None
         self._ahead = 0
         self._begun, self._looked_at = 0, 0.0
         self._hurried_until = 0.0
@@ -59,12 +61,12 @@ class FetchAhead(bootsteps.StartStopStep):  # type: ignore[misc]
         self._begun, self._looked_at = _begun(), monotonic()
         if consumer.connection.transport.driver_type == "redis":
             consumer.fetch_ahead = self
-            self._look_again(consumer)
+            self._looks = Repeating(consumer.timer, self._pause, partial(self._look, consumer))
 
     def stop(self, consumer: Any) -> None:
         consumer.fetch_ahead = None
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._looks is not None:
+            self._looks.stop()
 
     def give_back(self, consumer: Any) -> None:
         """What waits for a process is the next to be fetched, by whoever has one."""
@@ -81,9 +83,8 @@ class FetchAhead(bootsteps.StartStopStep):  # type: ignore[misc]
         if requests:
             log.info("%d jobs that were fetched ahead go back to the queue: no process is free for them", len(requests))
 
-    def _look_again(self, consumer: Any) -> None:
-        pause = LOOK_EVERY if monotonic() < self._hurried_until else IDLE_LOOK_EVERY
-        self._timer = consumer.timer.call_after(pause, self._look, (consumer,))
+    def _pause(self) -> float:
+        return LOOK_EVERY if monotonic() < self._hurried_until else IDLE_LOOK_EVERY
 
     def _look(self, consumer: Any) -> None:
         try:
@@ -94,8 +95,6 @@ class FetchAhead(bootsteps.StartStopStep):  # type: ignore[misc]
         except ResponseError as error:  # a Redis that is full
             self._hurried_until = 0.0
             log.warning("what was fetched ahead cannot be given back: %s", error)
-        finally:
-            self._look_again(consumer)
 
     def _ahead_now(self, processes: int) -> int:
         now, begun = monotonic(), _begun()

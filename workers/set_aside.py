@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 from celery import bootsteps
 
 from jobs.errors import StoreUnavailable
+from workers.repeating import Repeating
 
 log = logging.getLogger(__name__)
 
-AGAIN_EVERY = 1.0
-"""Seconds between two tries to set aside what waits for it."""
+AGAIN_AFTER, AGAIN_AFTER_AT_MOST = 1.0, 8.0
+"""Seconds between two tries to set aside what waits for it, twice as long after each: the event loop stands still while
+a Redis that hangs is asked."""
 
 
 class Held(NamedTuple):
@@ -38,16 +40,18 @@ class SetAside(bootsteps.StartStopStep):  # type: ignore[misc]
         super().__init__(consumer, **options)
         self._app = consumer.app
         self._held = deque[Held]()
-        self._timer: Any = None
+        self._pause = AGAIN_AFTER
+        self._tries: Repeating | None = None
         consumer.set_aside = self.set_aside
 
     def start(self, consumer: Any) -> None:
-        self._timer = consumer.timer.call_repeatedly(AGAIN_EVERY, self._again)
+        if self._app.settings.broker_url is not None:
+            self._tries = Repeating(consumer.timer, lambda: self._pause, self._again)
 
     def stop(self, consumer: Any) -> None:
-        self._held = deque()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._held.clear()
+        if self._tries is not None:
+            self._tries.stop()
 
     def set_aside(self, message: Any, reason: str, settle: Callable[[], Any]) -> None:
         """Keep a message that no worker can run, then ``settle`` it: at once, or when Redis is back."""
@@ -56,12 +60,14 @@ class SetAside(bootsteps.StartStopStep):  # type: ignore[misc]
             self._held.append(held)
 
     def _again(self) -> None:
-        waiting = self._held
-        while waiting:
-            held = waiting.popleft()
+        while self._held:
+            held = self._held[0]
             if not self._is_done(held):
-                waiting.appendleft(held)
+                self._pause = min(2 * self._pause, AGAIN_AFTER_AT_MOST)
                 return
+            if self._held and self._held[0] is held:  # or they were with the broker again meanwhile
+                self._held.popleft()
+        self._pause = AGAIN_AFTER
 
     def _is_done(self, held: Held) -> bool:
         try:

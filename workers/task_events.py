@@ -6,10 +6,13 @@ A Flower wants task events, and they cost a third of the throughput.
 import logging
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from celery import bootsteps
 from celery.events import EventDispatcher
+
+from workers.repeating import Repeating
 
 log = logging.getLogger(__name__)
 
@@ -48,19 +51,28 @@ class Dispatcher(EventDispatcher):  # type: ignore[misc]
             if self._is_blocked:
                 self._outbound_buffer.append((event, routing_key))
                 return None
+            kept = list(self._outbound_buffer)
+            self._outbound_buffer.clear()
+            for earlier, its_key in kept:
+                super()._publish(earlier, producer, its_key, **options)
         return super()._publish(event, producer, routing_key, **options)
 
     def _listen(self, connection: Any) -> None:
         """Before anything is sent there: it is blocked by the first that is. The worker's event loop reads it."""
         if connection is not self._tells:
             self._tells, self._is_blocked = connection, False
-            connection.on_blocked = lambda _reason: self._tell(connection, True)
-            connection.on_unblocked = lambda: self._tell(connection, False)
+            connection.on_blocked = partial(self._block, connection)
+            connection.on_unblocked = partial(self._unblock, connection)
 
-    def _tell(self, connection: Any, is_blocked: bool) -> None:
+    def _block(self, connection: Any, reason: str) -> None:
         if connection is self._tells:
-            self._is_blocked = is_blocked
-            log.warning("no events are sent while the broker has no memory" if is_blocked else "events are sent again")
+            self._is_blocked = True
+            log.warning("no events are sent while the broker takes none: %s", reason)
+
+    def _unblock(self, connection: Any) -> None:
+        if connection is self._tells:
+            self._is_blocked = False
+            log.warning("events are sent again")
 
 
 class TaskEvents(bootsteps.StartStopStep):  # type: ignore[misc]
@@ -74,17 +86,17 @@ class TaskEvents(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def __init__(self, consumer: Any, **options: Any) -> None:
         super().__init__(consumer, **options)
-        self._timer: Any = None
+        self._asks: Repeating | None = None
 
     def start(self, consumer: Any) -> None:
         if consumer.event_dispatcher.groups:  # without groups, all events are sent
             consumer.event_dispatcher.groups.add("task")
         if consumer.event_dispatcher.groups and consumer.app.settings.broker_url is None:
-            self._timer = consumer.timer.call_repeatedly(ASK_EVERY, _ask, (consumer,))
+            self._asks = Repeating(consumer.timer, lambda: ASK_EVERY, partial(_ask, consumer))
 
     def stop(self, consumer: Any) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._asks is not None:
+            self._asks.stop()
 
 
 def _ask(consumer: Any) -> None:
