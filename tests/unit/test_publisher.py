@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from amqp.exceptions import MessageNacked, PreconditionFailed, RecoverableConnectionError
-from kombu.exceptions import OperationalError
+from kombu.exceptions import OperationalError, SerializationError
 
 from jobs import publisher
 from jobs.errors import NotPublished
@@ -103,10 +103,24 @@ def test_a_refusal_concerns_one_message(broker: _Broker, publish: Callable[[], N
     assert broker.asked == 2
 
 
-def test_no_confirmation_is_taken_for_that_of_the_next_message(broker: _Broker, publish: Callable[[], None]) -> None:
+@pytest.mark.parametrize("error", [MessageNacked(), _from(MessageNacked()), SerializationError("no text")], ids=repr)
+def test_a_connection_is_used_again_after_a_nack_and_what_was_not_sent(
+    broker: _Broker, publish: Callable[[], None], error: Exception
+) -> None:
+    broker.fails_with = error
+    for _ in range(3):
+        with pytest.raises(NotPublished):
+            publish()
+    assert (broker.asked, broker.opened) == (3, 1)
+
+
+def test_no_confirmation_is_taken_for_that_of_the_next_message(
+    broker: _Broker, publish: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One that is late would come on the connection on which it was waited for."""
+    monkeypatch.setattr(publisher, "AWAY_FOR", 0.0)
     publish()
-    broker.fails_with = MessageNacked()
+    broker.fails_with = PreconditionFailed("other type")
     with pytest.raises(NotPublished):
         publish()
     assert not broker.connected
