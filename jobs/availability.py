@@ -1,6 +1,7 @@
 """What it means when Redis does not do what it is asked to."""
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,7 +10,6 @@ from redis.exceptions import (
     ConnectionError,
     InvalidResponse,
     MasterDownError,
-    NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -21,6 +21,7 @@ from jobs.errors import StoreRefused, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
+_WHERE_IN_SCRIPT = re.compile(r" script: [0-9a-f]{40}.*", re.DOTALL)
 _MAY_PASS = {
     "MISCONF": "Redis cannot write to its disk",
     "NOREPLICAS": "Redis has too few replicas",
@@ -42,9 +43,6 @@ def available() -> Iterator[None]:
         raise StoreUnavailable("Redis is a read-only replica") from error
     except MasterDownError as error:
         raise StoreUnavailable("Redis is a replica without its master") from error
-    except NoPermissionError as error:
-        log.error("Redis does not permit it: %s", error)
-        raise StoreUnavailable(f"Redis does not permit it ({error})", retry_after=30) from error
     except TimeoutError as error:
         raise StoreUnavailable("Redis does not answer") from error
     except ConnectionError as error:
@@ -56,7 +54,7 @@ def available() -> Iterator[None]:
         if (reason := _MAY_PASS.get(text.partition(" ")[0])) is not None:
             raise StoreUnavailable(reason, retry_after=5) from error
         log.error("Redis refuses: %s", text)
-        raise StoreRefused(text.split(" script: ")[0]) from error
+        raise StoreRefused(_WHERE_IN_SCRIPT.sub("", text)) from error
     except UnicodeDecodeError as error:
         log.error("Redis holds what is no text: %s", error)
         raise StoreRefused("it is no UTF-8") from error

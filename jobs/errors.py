@@ -155,10 +155,13 @@ class QueueFull(StoreUnavailable):
 
 
 class NotPublished(JobsError):
-    """The job is accepted all the same: a reconciler hands its message over later."""
+    """The job is accepted all the same: a reconciler hands its message over later.
 
-    def __init__(self, job_id: str, reason: str) -> None:
-        self.job_id, self.reason = job_id, reason
+    ``by_queue``: it is the queue that takes none now, and it would take no other.
+    """
+
+    def __init__(self, job_id: str, reason: str, *, by_queue: bool = False) -> None:
+        self.job_id, self.reason, self.by_queue = job_id, reason, by_queue
         super().__init__(f"The message of job {job_id} is not with the broker yet: {reason}.")
 
 

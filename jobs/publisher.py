@@ -62,7 +62,8 @@ class Publisher:
                     self._note(error)
                     raise
         except _NOT_PUBLISHED as error:
-            raise NotPublished(job_id, str(error) or type(error).__name__) from error
+            by_queue = _is_one_of((MessageNacked, ChannelError), error)
+            raise NotPublished(job_id, str(error) or type(error).__name__, by_queue=by_queue) from error
 
     def _refuse_while_away(self, job_id: str) -> None:
         if self.is_away:

@@ -143,14 +143,15 @@ class Recovery:
         ``jobs``: since when each waits ('' for a scheduled one), and the key that says so.
         """
         moved = 0
+        refusing: set[str] = set()
         for (job_id, (since, where)), record in zip(jobs.items(), self._store.records(list(jobs)), strict=True):
             if record is None:
                 self._forget(job_id, where, KEYS.index_of_status(Status.NEW))
                 moved += 1
                 continue
             name = queue_key(record.queue, record.priority)
-            if self._queue.is_outside and record.status is Status.NEW and not self._published(record):
-                if not self._queue.is_away:  # then it is this one that is refused, and others may go
+            if self._queue.is_outside and record.status is Status.NEW and not self._published(record, refusing):
+                if not self._queue.is_away:  # then it is refused, and others may go
                     self._store.call("put_off", [where], [job_id, int(REFUSED_FOR * 1e6)])
                     moved += 1
                 continue
@@ -167,13 +168,16 @@ class Recovery:
         for key in keys:
             self._store.forget(job_id, key)
 
-    def _published(self, record: Record) -> bool:
-        if self._queue.is_away:  # it is not asked, and the log has it
+    def _published(self, record: Record, refusing: set[str]) -> bool:
+        """``refusing``: queues that have just refused a message, of whichever job, and are not asked again now."""
+        if self._queue.is_away or record.queue in refusing:  # it is not asked, and the log has it
             return False
         try:
             self._queue.publish(record)
         except NotPublished as error:
             log.warning("%s", error)
+            if error.by_queue:
+                refusing.add(record.queue)
             return False
         return True
 

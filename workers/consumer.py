@@ -1,6 +1,7 @@
 """Celery's consumer of a worker: it sets aside what it cannot hand to a task, and is soon back at a broker that is."""
 
 import logging
+import select
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -19,9 +20,6 @@ from jobs.transport import Channel
 
 log = logging.getLogger(__name__)
 
-READ_FOR = 0.001
-"""Seconds to wait for what comes on the connection of the events. With none at all, py-amqp would ask again and again
-for the rest of a frame of which a part has come."""
 PAUSES = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
 """Seconds between two tries to connect; Celery's grow to 30, and a worker would be late when its broker is back."""
 
@@ -70,7 +68,14 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]
         options = {} if self.app.settings.broker_url is None else UNCONFIRMED
         connection = self.app.connection_for_write(url=url, heartbeat=heartbeat, transport_options=options)
         drain = connection.drain_events
-        connection.drain_events = lambda **_: drain(timeout=READ_FOR)
+
+        def drain_what_has_come(**options: Any) -> None:
+            what_comes = select.poll()
+            what_comes.register(connection.connection.sock, select.POLLIN)
+            if what_comes.poll(0):
+                drain(**options)
+
+        connection.drain_events = drain_what_has_come
         return self.ensure_connected(connection)
 
     def ensure_connected(self, conn: Any) -> Any:

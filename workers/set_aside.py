@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from celery import bootsteps
@@ -45,8 +46,9 @@ class SetAside(bootsteps.StartStopStep):  # type: ignore[misc]
         consumer.set_aside = self.set_aside
 
     def start(self, consumer: Any) -> None:
+        self._held, self._pause = deque(), AGAIN_AFTER
         if self._app.settings.broker_url is not None:
-            self._tries = Repeating(consumer.timer, lambda: self._pause, self._again)
+            self._tries = Repeating(consumer.timer, lambda: self._pause, partial(self._again, self._held))
 
     def stop(self, consumer: Any) -> None:
         self._held.clear()
@@ -59,14 +61,14 @@ class SetAside(bootsteps.StartStopStep):  # type: ignore[misc]
         if self._held or not self._is_done(held):  # one at a time finds out whether Redis is back
             self._held.append(held)
 
-    def _again(self) -> None:
-        while self._held:
-            held = self._held[0]
+    def _again(self, waiting: deque[Held]) -> None:
+        while waiting:
+            held = waiting[0]
             if not self._is_done(held):
                 self._pause = min(2 * self._pause, AGAIN_AFTER_AT_MOST)
                 return
-            if self._held and self._held[0] is held:  # or they were with the broker again meanwhile
-                self._held.popleft()
+            if waiting:  # or they are with the broker again meanwhile
+                waiting.popleft()
         self._pause = AGAIN_AFTER
 
     def _is_done(self, held: Held) -> bool:

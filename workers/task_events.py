@@ -22,7 +22,7 @@ QUESTION = "jobs-question"
 """An event of no group that Celery or Flower knows: they drop it. Redis says how many got it."""
 
 MOST_KEPT = 100
-"""Events kept for later while the broker is away or takes none, the latest."""
+"""Messages kept for later while the broker is away or takes none, the latest; one holds one event or some of tasks."""
 
 
 class Dispatcher(EventDispatcher):  # type: ignore[misc]
@@ -45,17 +45,20 @@ class Dispatcher(EventDispatcher):  # type: ignore[misc]
         return super().send(type, *args, retry=False, **fields)
 
     def _publish(self, event: Any, producer: Any, routing_key: str, **options: Any) -> Any:
-        if producer is not None and self.app.settings.broker_url is not None:
-            with suppress(Exception):  # what is wrong with the connection shows in the next line, too
-                self._listen(producer.channel.connection)
-            if self._is_blocked:
-                self._outbound_buffer.append((event, routing_key))
+        if producer is None or self.app.settings.broker_url is None:
+            return super()._publish(event, producer, routing_key, **options)
+        with suppress(Exception):  # what is wrong with the connection shows when it is used, too
+            self._listen(producer.channel.connection)
+        kept = self._outbound_buffer
+        kept.append((event, routing_key))
+        while kept and not self._is_blocked:
+            first, its_key = kept.popleft()
+            others = len(kept)
+            super()._publish(first, producer, its_key, **options)
+            if len(kept) > others:  # it could not be sent, and is kept again, behind them
+                kept.rotate(1)
                 return None
-            kept = list(self._outbound_buffer)
-            self._outbound_buffer.clear()
-            for earlier, its_key in kept:
-                super()._publish(earlier, producer, its_key, **options)
-        return super()._publish(event, producer, routing_key, **options)
+        return None
 
     def _listen(self, connection: Any) -> None:
         """Before anything is sent there: it is blocked by the first that is. The worker's event loop reads it."""

@@ -238,7 +238,7 @@ def test_every_end_is_told_though_the_service_is_killed_again_and_again(
 
 
 def test_what_happened_while_the_service_was_away_is_told(hooks: Service, start: Started, receiver: Receiver) -> None:
-    assert start().stop() == 0
+    assert start().stop() in {0, -15}
     ids = [submit(hooks, receiver.url, wait=5) for _ in range(5)]
     deleted = ids.pop()
     assert hooks.delete(f"/jobs/{deleted}").status_code == 204

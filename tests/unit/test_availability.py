@@ -19,7 +19,6 @@ from jobs.errors import StoreRefused, StoreUnavailable
         exceptions.ResponseError("MISCONF Errors writing to the AOF file"),
         exceptions.ResponseError("NOREPLICAS Not enough good replicas to write."),
         exceptions.MasterDownError("Link with MASTER is down and replica-serve-stale-data is set to 'no'."),
-        exceptions.NoPermissionError("this user has no permissions to run the 'xadd' command"),
         exceptions.ResponseError("BUSY Redis is busy running a script."),
         exceptions.InvalidResponse('Protocol error, got "H" as reply type byte'),
     ],
@@ -36,6 +35,8 @@ def test_what_may_pass_is_to_be_tried_again(error: Exception) -> None:
     "error",
     [
         exceptions.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"),
+        exceptions.NoPermissionError("this user has no permissions to run the 'evalsha' command"),
+        exceptions.ResponseError("ERR ACL failure in script: User x has no permissions to run the 'xadd' command"),
         exceptions.ResponseError("BUSYGROUP Consumer Group name already exists"),
         exceptions.DataError("Invalid input of type: 'NoneType'."),
     ],

@@ -15,8 +15,10 @@ class Producer:
     def __init__(self) -> None:
         self.sent: list[str] = []
         self.channel = SimpleNamespace(connection=None)
+        self.before_sending: Callable[[str], None] = lambda _: None
 
     def publish(self, event: dict[str, Any], **_: Any) -> None:
+        self.before_sending(event["type"])
         self.sent.append(event["type"])
 
 
@@ -43,20 +45,66 @@ class AMQPConnection:
     on_unblocked: Callable[[], None]
 
 
-def test_no_event_is_sent_to_a_rabbitmq_that_reads_none() -> None:
+@pytest.fixture
+def producer() -> Producer:
+    return Producer()
+
+
+@pytest.fixture
+def dispatcher(producer: Producer) -> Dispatcher:
+    """Of a worker whose broker is RabbitMQ."""
     app = create_celery(Settings(broker_url="amqp://guest:guest@127.0.0.1:1//"))
-    dispatcher = Dispatcher(None, hostname="w", app=app, enabled=False, buffer_group=set())
-    dispatcher.enabled, dispatcher.producer = True, (producer := Producer())
-    first, second = AMQPConnection(), AMQPConnection()
-    producer.channel.connection = first
-    dispatcher.send("worker-online")
-    first.on_blocked("low on memory")
-    dispatcher.send("worker-heartbeat")
-    assert producer.sent == ["worker-online"]
-    first.on_unblocked()
-    dispatcher.send("worker-heartbeat")
-    assert producer.sent == ["worker-online", "worker-heartbeat", "worker-heartbeat"]
-    first.on_blocked("low on memory")
-    producer.channel.connection = second  # the first was lost: nobody will say that it is blocked no more
-    dispatcher.send("worker-offline")
-    assert producer.sent[3:] == ["worker-offline"]
+    made = Dispatcher(None, hostname="w", app=app, enabled=False, buffer_group=set())
+    made.enabled, made.producer = True, producer
+    producer.channel.connection = AMQPConnection()
+    return made
+
+
+def test_no_event_is_sent_to_a_rabbitmq_that_reads_none(dispatcher: Dispatcher, producer: Producer) -> None:
+    dispatcher.send("first")
+    producer.channel.connection.on_blocked("low on memory")
+    for each in ("second", "third"):
+        dispatcher.send(each)
+    assert producer.sent == ["first"]
+    producer.channel.connection.on_unblocked()
+    dispatcher.send("fourth")
+    assert producer.sent == ["first", "second", "third", "fourth"]
+
+
+def test_a_new_connection_is_not_blocked(dispatcher: Dispatcher, producer: Producer) -> None:
+    """The first was lost: nobody will say that it is blocked no more."""
+    dispatcher.send("first")
+    producer.channel.connection.on_blocked("low on memory")
+    producer.channel.connection = AMQPConnection()
+    dispatcher.send("second")
+    assert producer.sent == ["first", "second"]
+
+
+def test_what_could_not_be_sent_is_sent_later_in_its_order(dispatcher: Dispatcher, producer: Producer) -> None:
+    def fail(_: str) -> None:
+        raise OSError
+
+    producer.before_sending = fail
+    for each in ("first", "second", "third"):
+        dispatcher.send(each)
+    producer.before_sending = lambda _: None
+    dispatcher.send("fourth")
+    assert producer.sent == ["first", "second", "third", "fourth"]
+
+
+def test_a_rabbitmq_that_reads_no_more_is_sent_none_of_those_that_were_kept(
+    dispatcher: Dispatcher, producer: Producer
+) -> None:
+    connection = producer.channel.connection
+    dispatcher.send("first")
+    connection.on_blocked("low on memory")
+    for each in ("second", "third", "fourth"):
+        dispatcher.send(each)
+    connection.on_unblocked()
+    producer.before_sending = lambda kind: connection.on_blocked("low on disk") if kind == "third" else None
+    dispatcher.send("fifth")
+    assert producer.sent == ["first", "second", "third"]
+    producer.before_sending = lambda _: None
+    connection.on_unblocked()
+    dispatcher.send("sixth")
+    assert producer.sent == ["first", "second", "third", "fourth", "fifth", "sixth"]

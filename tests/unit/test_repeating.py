@@ -3,6 +3,7 @@
 import gevent
 import pytest
 from celery.concurrency.gevent import Timer
+from gevent.event import Event
 
 from workers.repeating import Repeating
 
@@ -24,6 +25,29 @@ def test_it_is_called_until_it_is_stopped() -> None:
 def test_a_call_that_stops_it_is_the_last() -> None:
     calls: list[Repeating] = []
     repeating = Repeating(Timer(), lambda: PAUSE, lambda: (calls.append(repeating), repeating.stop()))
+    with gevent.Timeout(5):
+        while not calls:
+            gevent.sleep(PAUSE)
+    gevent.sleep(10 * PAUSE)
+    assert len(calls) == 1
+
+
+def test_it_may_be_stopped_during_a_call_which_goes_on() -> None:
+    began, may_end, ended = Event(), Event(), Event()
+    calls: list[None] = []
+
+    def call() -> None:
+        calls.append(None)
+        began.set()
+        may_end.wait()
+        ended.set()
+
+    repeating = Repeating(Timer(), lambda: PAUSE, call)
+    with gevent.Timeout(5):
+        began.wait()
+        repeating.stop()
+        may_end.set()
+        ended.wait()
     gevent.sleep(10 * PAUSE)
     assert len(calls) == 1
 
