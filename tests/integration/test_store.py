@@ -248,6 +248,18 @@ def test_what_is_not_there_is_not_made_by_a_late_write(store: JobStore) -> None:
     assert not store.client.exists(KEYS.record(job_id))
 
 
+def test_a_job_that_is_put_off_is_not_due_earlier_and_not_made_to_wait_again(store: JobStore) -> None:
+    now = store.client.time()[0] * 1_000_000
+    scores = {"due": now - 1, "in an hour": now + 3_600_000_000}
+    store.client.zadd("put-off", {**scores})
+    for member in (*scores, "was cancelled"):
+        store.call("put_off", ["put-off"], [member, 5_000_000])
+    found = dict(store.client.zrange("put-off", 0, -1, withscores=True))
+    assert now + 5_000_000 <= found.pop("due") < now + 60_000_000
+    assert found == {"in an hour": scores["in an hour"]}
+    store.client.delete("put-off")
+
+
 def test_a_submit_repeated_by_the_client_library_makes_one_job(store: JobStore) -> None:
     job = Submission(type="t", owner="store-test", parameters_json="{}", queue="nobody", max_attempts=1)
     assert store.submit(job, message=None).record is not None
