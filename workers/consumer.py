@@ -61,21 +61,12 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]
             outcome._cache[outcome._job] = outcome
 
     def connection_for_write(self, url: str | None = None, heartbeat: float | None = None) -> Any:
-        """Celery's, for its events. Where the broker could confirm them nobody waits for that, nor for what it says.
-
-        Celery's loop of greenlets waits a tenth of a second for that after each message: ten jobs a second.
-        """
-        options = {} if self.app.settings.broker_url is None else UNCONFIRMED
+        """Celery's, for its events. Where the broker could confirm them nobody waits for that, nor for what it says."""
+        is_outside = self.app.settings.broker_url is not None
+        options = UNCONFIRMED if is_outside else {}
         connection = self.app.connection_for_write(url=url, heartbeat=heartbeat, transport_options=options)
-        drain = connection.drain_events
-
-        def drain_what_has_come(**options: Any) -> None:
-            what_comes = select.poll()
-            what_comes.register(connection.connection.sock, select.POLLIN)
-            if what_comes.poll(0):
-                drain(**options)
-
-        connection.drain_events = drain_what_has_come
+        if is_outside:
+            connection.drain_events = partial(_drain_what_has_come, connection, connection.drain_events)
         return self.ensure_connected(connection)
 
     def ensure_connected(self, conn: Any) -> Any:
@@ -130,3 +121,11 @@ def _written() -> Iterator[tuple[Any, Any]]:
         outcome = request._apply_result and request._apply_result()
         if getattr(outcome, "_write_to", None) is not None and not outcome.accepted():
             yield request, outcome
+
+
+def _drain_what_has_come(connection: Any, drain: Callable[..., Any], **how: Any) -> None:
+    """Celery's loop of greenlets waits a tenth of a second for more, after each message: ten jobs a second."""
+    what_comes = select.poll()
+    what_comes.register(connection.connection.sock, select.POLLIN)
+    if what_comes.poll(0):
+        drain(**how)

@@ -92,9 +92,10 @@ class TaskEvents(bootsteps.StartStopStep):  # type: ignore[misc]
         self._asks: Repeating | None = None
 
     def start(self, consumer: Any) -> None:
-        if consumer.event_dispatcher.groups:  # without groups, all events are sent
-            consumer.event_dispatcher.groups.add("task")
-        if consumer.event_dispatcher.groups and consumer.app.settings.broker_url is None:
+        if not consumer.event_dispatcher.groups:  # all events are sent
+            return
+        consumer.event_dispatcher.groups.add("task")
+        if consumer.app.settings.broker_url is None:
             self._asks = Repeating(consumer.timer, lambda: ASK_EVERY, partial(_ask, consumer))
 
     def stop(self, consumer: Any) -> None:

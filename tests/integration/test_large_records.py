@@ -6,8 +6,8 @@ from typing import Any
 
 import psutil
 import pytest
-from redis import Redis
 from support.eventually import eventually
+from support.publishing import store_of
 from support.service import Service
 
 from jobs.celery_app import create_celery
@@ -38,8 +38,8 @@ def site(own_server: RedisServer, tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def store(own_server: RedisServer) -> Iterator[JobStore]:
-    with Redis.from_url(own_server.url, decode_responses=True) as redis:
-        yield JobStore(redis, Settings())
+    with store_of(Settings(redis_url=own_server.url)) as store:
+        yield store
 
 
 def stored(store: JobStore, size: int, **job: Any) -> str:
