@@ -17,7 +17,6 @@ from app.front_door import FrontDoor
 from app.later import Later, Wait
 from jobs.batch import Batch, BatchSubmission
 from jobs.errors import BatchNotFound, NotPublished, QueueFull, StoreUnavailable
-from jobs.keys import KEYS
 from jobs.record import Record
 from jobs.submission import Submission
 
@@ -136,7 +135,7 @@ def _hand_over(door: FrontDoor, job: Submission) -> bool:
         return True
     try:
         door.queue.publish(job)
-        door.store.forget(job.id, KEYS.scheduled)
+        door.store.handed_over(job.id)
     except (NotPublished, StoreUnavailable) as error:
         log.warning("job %s is handed over by a reconciler: %s", job.id, error)
         return False

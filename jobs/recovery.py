@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
+from jobs.availability import available
 from jobs.errors import AttemptsUsedUp, InvalidTransition, JobNotFound, NotPublished
 from jobs.failure import WORKER_LOST
 from jobs.keys import KEYS
@@ -156,7 +157,7 @@ class Recovery:
                     moved += 1
                 continue
             keys = [KEYS.record(job_id), name, KEYS.waiting(name), KEYS.scheduled, KEYS.fetched]
-            arguments = [job_id, self._queue.message(record), since, self._store.lease_micros]
+            arguments = [job_id, self._queue.message(record), since, self._store.lease_micros, record.attempt]
             if self._store.call("enqueue", keys, arguments):
                 log.info("job %s: enqueued, %s", job_id, why)
             moved += 1
@@ -165,8 +166,9 @@ class Recovery:
     def _forget(self, job_id: str, *keys: str) -> None:
         """Its record is gone, or is none of ours any more: nobody can do anything for it."""
         log.error("job %s: its record is gone or damaged; it is not looked for again", job_id)
-        for key in keys:
-            self._store.forget(job_id, key)
+        with available():
+            for key in keys:
+                self._store.client.zrem(key, job_id)
 
     def _published(self, record: Record, refusing: set[str]) -> bool:
         """``refusing``: queues that have just refused a message, of whichever job, and are not asked again now."""

@@ -247,10 +247,9 @@ class JobStore(JobReader):
                 raise InvalidTransition(job_id, status, final)
         raise JobNotFound(job_id)
 
-    def forget(self, job_id: str, key: str) -> None:
-        """Take the job out of ``key``, where it waits: there is nothing more to be done for it."""
-        with available():
-            self.client.zrem(key, job_id)
+    def handed_over(self, job_id: str) -> None:
+        """Say that the message of a new job is with another broker, so that no reconciler hands it over once more."""
+        self.call("handed_over", [KEYS.record(job_id), KEYS.scheduled], [job_id])
 
     def requeue(
         self,

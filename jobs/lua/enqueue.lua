@@ -3,6 +3,7 @@
 -- ARGV  1 id  2 message ('outside': the caller has handed it to another broker)
 --       3 when it began to wait, as the survey said ('': it is scheduled)
 --       4 lease in microseconds: the message counts as fetched for so long
+--       5 attempt that the job had: one that has begun since is to get another message
 -- Returns 1; 0 when that is no longer needed.
 local id, since = ARGV[1], ARGV[3]
 if redis.call('HGET', KEYS[1], 'status') ~= 'New' then
@@ -10,6 +11,7 @@ if redis.call('HGET', KEYS[1], 'status') ~= 'New' then
   redis.call('ZREM', KEYS[4], id)
   return 0
 end
+if ARGV[2] == 'outside' and redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[5] then return 0 end
 local now = micros()
 if since == '' then
   local run_at = redis.call('ZSCORE', KEYS[4], id)

@@ -248,6 +248,27 @@ def test_what_is_not_there_is_not_made_by_a_late_write(store: JobStore) -> None:
     assert not store.client.exists(KEYS.record(job_id))
 
 
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_job_that_failed_before_its_message_was_said_to_be_handed_over_is_tried_again(
+    store: JobStore, has_begun: bool
+) -> None:
+    """The broker, a worker and the first attempt may be quicker than whoever has published the message."""
+    first, second = (
+        Submission(type="t", owner="store-test", parameters_json="{}", queue="nobody", max_attempts=2) for _ in range(2)
+    )
+    for job in (first, second):
+        store.submit(job, message="outside")
+        if has_begun:
+            store.requeue(store.claim(job.id), "outside")
+    store.handed_over(first.id)
+    store.client.zadd(KEYS.scheduled, {second.id: 1})
+    keys = [KEYS.record(second.id), "nobody", KEYS.waiting("nobody"), KEYS.scheduled, KEYS.fetched]
+    assert store.call("enqueue", keys, [second.id, "outside", "", 1_000_000, 0]) == (not has_begun)
+    for job in (first, second):
+        assert (store.client.zscore(KEYS.scheduled, job.id) is not None) == has_begun
+        store.cancel(job.id)
+
+
 def test_a_job_that_is_put_off_is_not_due_earlier_and_not_made_to_wait_again(store: JobStore) -> None:
     now = store.client.time()[0] * 1_000_000
     scores = {"due": now - 1, "in an hour": now + 3_600_000_000}
