@@ -18,6 +18,8 @@ pytestmark = WITH_ONE_SERVER
 
 NOOP = {"type": "demo.noop"}
 MOST_PROCESSES = 2
+ENOUGH = 800
+"""Quick jobs in the queue: what a test puts behind them is there before the worker comes to it."""
 LONG = {"type": "demo.random_delay", "parameters": {"seconds": 0.5}}
 
 
@@ -56,8 +58,8 @@ def busy(site: Service, redis: Redis) -> int:
 
     def fetches_ahead() -> bool:
         nonlocal submitted
-        if redis.llen("default") < 400:
-            submitted += len(submit(site, [NOOP] * 400))
+        if redis.llen("default") < ENOUGH:
+            submitted += len(submit(site, [NOOP] * ENOUGH))
         newest = redis.zrange(KEYS.fetched, -1, -1, withscores=True)
         at = newest[0][1] if newest else 0.0  # of one heartbeat, which notes all that wait in the worker
         return int(redis.zcount(KEYS.fetched, at, at)) > MOST_PROCESSES
@@ -87,18 +89,16 @@ def test_what_waits_behind_long_jobs_goes_back_in_its_order(site: Service, redis
 
 def test_a_plain_task_that_waits_behind_long_jobs_goes_back_too(site: Service, redis: Redis) -> None:
     site.start_ready_worker("-c", "1")
-    busy(site, redis)
-    [long] = submit(site, [LONG])
-    app = create_celery(site.settings)
-    try:
-        for number in range(4):
+    with create_celery(site.settings) as app:
+        app.send_task("sample.plain", (0, 0)).get(timeout=20)  # connected, before the quick jobs run out
+        busy(site, redis)
+        [long] = submit(site, [LONG])
+        for number in range(3):
             app.send_task("sample.plain", (number, number))
         behind = submit(site, [NOOP] * 5)
         site.finished(long, within=60)  # it ran, and they waited behind it
         eventually(lambda: not redis.llen("default"), within=20)
         eventually(lambda: not redis.hlen("unacked"), within=20)
-    finally:
-        app.close()
     told = site.workers[0].text
     assert len(re.findall(r"Task sample\.plain\[\S+\] succeeded", told)) == 4
     assert len(re.findall(r"Task sample\.plain\[\S+\] received", told)) > 4
