@@ -11,8 +11,8 @@ from werkzeug.http import parse_etags
 from app.documents import etag, job_document, self_url
 from app.front_door import FrontDoor
 from app.proxies import own_url
-from jobs.record import Record
-from jobs.status import Status
+from jobs.model.record import Record
+from jobs.model.status import Status
 
 
 class Answer(Response):

@@ -4,8 +4,8 @@ from marshmallow import Schema, fields, validate
 
 from app.fields import NumberText
 from app.schemas import AskedSchema, ProgressSchema, WorkSchema
-from jobs.batch import MOST_JOBS
-from jobs.status import Status
+from jobs.model.status import Status
+from jobs.store.batch import MOST_JOBS
 
 
 class BatchSubmitSchema(AskedSchema):

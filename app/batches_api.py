@@ -17,9 +17,9 @@ from app.request_parser import RequestParser, require_json_accepted
 from app.schemas import JobSchema, WaitQuerySchema
 from app.submitting import batch_submission, canonical, choose
 from app.waiting import deadline, submit_batch, wait_for_batch
-from jobs.batch import MOST_JOBS, Batch
 from jobs.errors import BatchNotFound
-from jobs.record import rfc3339
+from jobs.model.record import rfc3339
+from jobs.store.batch import MOST_JOBS, Batch
 
 blp = Blueprint("batches", __name__, description="Batches: many jobs at once, under one id.")
 blp.ARGUMENTS_PARSER = RequestParser()

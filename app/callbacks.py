@@ -6,7 +6,7 @@ from app.errors import InvalidRequest
 from app.event_schema import EventSchema
 from app.front_door import FrontDoor
 from jobs.addresses import literal
-from jobs.callback import Callback, CallbackUrl
+from jobs.model.callback import Callback, CallbackUrl
 
 OFF = "Callbacks are off here: JOBS_WEBHOOK_SECRET is not set."
 

@@ -6,7 +6,7 @@ import json
 import re
 from urllib.parse import urlencode
 
-from jobs.listing import Position
+from jobs.store.listing import Position
 
 
 def to_cursor(position: Position) -> str:

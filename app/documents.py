@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from jobs.record import Record, rfc3339
-from jobs.status import Status
+from jobs.model.record import Record, rfc3339
+from jobs.model.status import Status
 
 
 def job_document(record: Record, base: str) -> bytes:

@@ -3,8 +3,8 @@
 from marshmallow import INCLUDE, Schema, fields, validate
 
 from app.schemas import JobErrorSchema, ProgressSchema
-from jobs.events import NAMES, type_of
-from jobs.status import Status
+from jobs.model.events import NAMES, type_of
+from jobs.model.status import Status
 
 _STATUSES = [str(status) for status in Status]
 

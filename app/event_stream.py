@@ -9,12 +9,12 @@ from secrets import randbelow
 import orjson
 
 from app.schemas import GAP
-from jobs.entries import Entry, Page
-from jobs.entry_id import just_before, order_of
 from jobs.errors import StoreUnavailable
-from jobs.feed import Feed
-from jobs.gap import Gap
-from jobs.listener import Interest, Listener
+from jobs.events.entries import Entry, Page
+from jobs.events.entry_id import just_before, order_of
+from jobs.events.feed import Feed
+from jobs.events.gap import Gap
+from jobs.events.listener import Interest, Listener
 
 log = logging.getLogger(__name__)
 

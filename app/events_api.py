@@ -17,12 +17,12 @@ from app.front_door import front_door
 from app.request_parser import RequestParser
 from app.schemas import EventsQuerySchema, ServerSentEventSchema
 from app.submitting import canonical
-from jobs.batch import Batch
-from jobs.entries import Page
-from jobs.entry_id import HIGHEST_SEQUENCE, order_of
 from jobs.errors import BatchNotFound, StoreUnavailable
-from jobs.listener import Interest
-from jobs.record import Record
+from jobs.events.entries import Page
+from jobs.events.entry_id import HIGHEST_SEQUENCE, order_of
+from jobs.events.listener import Interest
+from jobs.model.record import Record
+from jobs.store.batch import Batch
 
 blp = Blueprint("events", __name__, description="Events as they happen (Server-Sent Events).")
 blp.ARGUMENTS_PARSER = RequestParser()

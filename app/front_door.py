@@ -10,18 +10,18 @@ from flask import current_app
 from app.parameters import ParameterRules
 from app.pressure import Pressure
 from app.written import Written
-from jobs.announced import JobTypes
-from jobs.backend import JobBackend
-from jobs.batch import Batches
 from jobs.celery_app import JobsCelery, create_celery
-from jobs.durations import NOTHING_KNOWN, Durations
 from jobs.errors import StoreUnavailable
-from jobs.feed import Feed
-from jobs.line import SharedLine
-from jobs.record import Record
+from jobs.events.feed import Feed
+from jobs.model.record import Record
+from jobs.redis.line import SharedLine
+from jobs.results.backend import JobBackend
 from jobs.settings import Settings
-from jobs.store import JobStore
-from jobs.webhooks import Webhooks
+from jobs.store.announced import JobTypes
+from jobs.store.batch import Batches
+from jobs.store.durations import NOTHING_KNOWN, Durations
+from jobs.store.job_store import JobStore
+from jobs.webhooks.registry import Webhooks
 
 DURATIONS_TRUSTED_FOR = 1.0
 """Seconds a web process trusts the durations of a type that it read."""

@@ -9,7 +9,7 @@ from app.described import described, problems
 from app.front_door import FrontDoor, front_door
 from app.request_parser import require_json_accepted
 from app.schemas import JobTypeSchema
-from jobs.job_types import JobTypeInfo
+from jobs.store.job_types import JobTypeInfo
 
 blp = Blueprint("job-types", __name__, url_prefix="/job-types", description="What can be asked for.")
 blp.before_request(require_json_accepted)

@@ -44,9 +44,9 @@ from app.schemas import CancelSchema, JobSchema, ListQuerySchema, SubmitSchema, 
 from app.submitting import canonical, choose, submission
 from app.waiting import deadline, submit_and_wait, wait
 from jobs.errors import NotRetryable, UnknownJobType
-from jobs.listing import Selection, page
-from jobs.record import Record
-from jobs.status import Status
+from jobs.model.record import Record
+from jobs.model.status import Status
+from jobs.store.listing import Selection, page
 
 blp = Blueprint("jobs", __name__, url_prefix="/jobs", description="Jobs: submit, wait, poll, list, cancel, delete.")
 blp.ARGUMENTS_PARSER = RequestParser()

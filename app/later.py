@@ -8,8 +8,8 @@ from celery.result import AsyncResult
 from flask import Response
 
 from app.pending import Pending
-from jobs.backend import JobBackend
-from jobs.record import Record
+from jobs.model.record import Record
+from jobs.results.backend import JobBackend
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -48,7 +48,7 @@ class Wait:
         return self._backend.is_woken_within(self._result, min(left, seconds)) or left <= seconds
 
     def tell(self, on_wake: Callable[[], None]) -> bool:
-        """See :meth:`jobs.waiting_backend.WaitingBackend.tell`."""
+        """See :meth:`jobs.results.waiting_backend.WaitingBackend.tell`."""
         return self._backend.tell(self._result, on_wake)
 
     def end(self) -> Record | None:

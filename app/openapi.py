@@ -17,7 +17,7 @@ from app.fields import Tags
 from app.front_door import front_door
 from app.schemas import GapSchema, ProblemSchema
 from jobs.errors import StoreUnavailable
-from jobs.job_types import JobTypeInfo
+from jobs.store.job_types import JobTypeInfo
 
 blp = Blueprint("openapi", __name__)
 

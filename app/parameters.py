@@ -10,7 +10,7 @@ import jsonschema_rs
 
 from app.strict_json import pointer_to, without_its_tail
 from jobs.errors import InvalidParameters
-from jobs.job_types import JobTypeInfo
+from jobs.store.job_types import JobTypeInfo
 
 log = logging.getLogger(__name__)
 

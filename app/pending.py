@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from flask import Response
 
     from app.later import Wait
-    from jobs.record import Record
+    from jobs.model.record import Record
 
 
 class Pending:
@@ -27,7 +27,7 @@ class Pending:
         return self._wait.until
 
     def tell(self, on_wake: Callable[[], None]) -> bool:
-        """Have ``on_wake`` called when there is an answer; see :meth:`jobs.waiting_backend.WaitingBackend.tell`."""
+        """See :meth:`jobs.results.waiting_backend.WaitingBackend.tell`: called when there is an answer."""
         return self._wait.tell(on_wake)
 
     def answer_to(self, start_response: "StartResponse") -> Iterable[bytes]:

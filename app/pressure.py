@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from jobs.errors import QueueFull, StoreUnavailable
-from jobs.store import JobStore
+from jobs.store.job_store import JobStore
 
 READ_EVERY = 1.0
 """Seconds between two looks at the server, made by whichever submit comes then."""

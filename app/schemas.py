@@ -3,10 +3,10 @@
 from marshmallow import Schema, ValidationError, fields, validate
 
 from app.fields import Flag, NumberText, Seconds, Tags, Timestamp, WaitText
-from jobs.callback import LONGEST_URL, USUAL_EVENTS, CallbackUrl
-from jobs.events import NAMES, OF_JOBS
+from jobs.model.callback import LONGEST_URL, USUAL_EVENTS, CallbackUrl
+from jobs.model.events import NAMES, OF_JOBS
+from jobs.model.status import Status
 from jobs.names import OWNER
-from jobs.status import Status
 
 END = r"$(?!\n)"
 """The end of the text, for Python (whose ``$`` overlooks a last line break) and for readers of JSON Schema alike."""

@@ -14,7 +14,7 @@ from app.request_parser import RequestParser, require_json_accepted
 from app.seed_schemas import SeedGetQuerySchema, SeedJobSchema, SeedStartSchema, SeedStartWithTimeoutSchema
 from app.submitting import canonical, submission
 from app.waiting import deadline, submit_and_wait
-from jobs.record import Record
+from jobs.model.record import Record
 
 blp = Blueprint("seed", __name__, url_prefix="/Jobs", description="The endpoints of the original project.")
 blp.ARGUMENTS_PARSER = RequestParser()

@@ -13,9 +13,9 @@ from app.front_door import FrontDoor
 from app.parameters import MOST_ERRORS, as_json
 from app.prefer import Prefer, WaitChoice, choose_wait, parse_prefer
 from app.schemas import UUID
-from jobs.batch import BatchSubmission
 from jobs.errors import InvalidParameters, JobNotFound, JobsError, UnknownJobType
-from jobs.submission import Submission, new_traceparent
+from jobs.model.submission import Submission, new_traceparent
+from jobs.store.batch import BatchSubmission
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 

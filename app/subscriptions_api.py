@@ -11,8 +11,8 @@ from app.described import described, problems
 from app.front_door import front_door
 from app.request_parser import require_json_accepted
 from app.schemas import SubscriptionSchema
-from jobs.record import rfc3339
-from jobs.subscriptions import Subscription, Subscriptions
+from jobs.events.subscriptions import Subscription, Subscriptions
+from jobs.model.record import rfc3339
 
 blp = Blueprint("subscriptions", __name__, url_prefix="/subscriptions", description="Who is told, and how far behind.")
 blp.before_request(require_json_accepted)

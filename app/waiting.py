@@ -15,10 +15,10 @@ from flask import Response
 
 from app.front_door import FrontDoor
 from app.later import Later, Wait
-from jobs.batch import Batch, BatchSubmission
 from jobs.errors import BatchNotFound, NotPublished, QueueFull, StoreUnavailable
-from jobs.record import Record
-from jobs.submission import Submission
+from jobs.model.record import Record
+from jobs.model.submission import Submission
+from jobs.store.batch import Batch, BatchSubmission
 
 log = logging.getLogger(__name__)
 

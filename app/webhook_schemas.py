@@ -3,9 +3,9 @@
 from marshmallow import Schema, fields, validate
 
 from app.schemas import OWNER_RULE, CallbackSchema
-from jobs.callback import USUAL_EVENTS
-from jobs.events import NAMES
-from jobs.webhooks import ACTIVE, DISABLED
+from jobs.model.callback import USUAL_EVENTS
+from jobs.model.events import NAMES
+from jobs.webhooks.registry import ACTIVE, DISABLED
 
 
 class AddWebhookSchema(CallbackSchema):

@@ -16,8 +16,8 @@ from app.request_parser import RequestParser, require_json_accepted
 from app.submitting import canonical
 from app.webhook_schemas import AddWebhookSchema, WebhookSchema
 from jobs.errors import WebhookNotFound
-from jobs.record import rfc3339
-from jobs.webhooks import Webhook
+from jobs.model.record import rfc3339
+from jobs.webhooks.registry import Webhook
 
 blp = Blueprint("webhooks", __name__, url_prefix="/webhooks", description="URLs that are told of events.")
 blp.ARGUMENTS_PARSER = RequestParser()

@@ -18,9 +18,9 @@ from redis import Redis
 
 from benchmarks import table
 from benchmarks.systems import HOST, BenchmarkError, Ours
-from jobs.scripts import Scripts
+from jobs.redis.scripts import Scripts
 from jobs.settings import Settings
-from jobs.store import JobStore
+from jobs.store.job_store import JobStore
 
 AN_HOUR_AWAY = {"type": "demo.noop", "delay": 3600}
 A_BATCH = 1_000

@@ -11,12 +11,12 @@ from typing import Any
 from redis import Redis
 
 from benchmarks.systems import BenchmarkError
-from jobs.keys import KEYS
-from jobs.redis_client import connect
-from jobs.scripts import Scripts
+from jobs.model.keys import KEYS
+from jobs.model.submission import Submission
+from jobs.redis.client import connect
+from jobs.redis.scripts import Scripts
 from jobs.settings import Settings
-from jobs.store import JobStore
-from jobs.submission import Submission
+from jobs.store.job_store import JobStore
 
 OWNER = "anonymous"
 HOLDER = f"{'0' * 32}/12345"

@@ -27,7 +27,7 @@ from benchmarks.process import MeasuredProcess
 from benchmarks.processes import LOADS, NOOP, OursWithProcesses
 from benchmarks.systems import READY_WITHIN, BenchmarkError, Ours
 from benchmarks.trials import OursWithPool, Tried
-from jobs.keys import KEYS
+from jobs.model.keys import KEYS
 
 SECTION = "pools"
 POOLS = (("prefork", 2), ("threads", 2), ("threads", 50), ("solo", 1), ("gevent", 50))

@@ -8,7 +8,7 @@ from typing import Any
 from redis import Redis
 
 from benchmarks.systems import BenchmarkError, Ours
-from jobs.keys import KEYS
+from jobs.model.keys import KEYS
 
 LEASE = 2.0
 MEGABYTES = 600

@@ -7,13 +7,13 @@ from celery.app.amqp import AMQP
 from kombu.connection import Connection
 from redis.connection import parse_url
 
-from jobs.line import Line, SharedLine
-from jobs.redis_client import ANSWER_WITHIN, CONNECTION_WITHIN
+from jobs.redis.client import ANSWER_WITHIN, CONNECTION_WITHIN
+from jobs.redis.line import Line, SharedLine
 from jobs.settings import Settings
 
 VISIBILITY_TIMEOUT = 12 * 3600
 """Seconds after which Redis hands a message out again that nobody acknowledged: a last resort, not a lease."""
-REDIS_TRANSPORT = "jobs.transport:Transport"
+REDIS_TRANSPORT = "jobs.messages.transport:Transport"
 UNCONFIRMED = {"confirm_publish": False}
 """For what nobody waits for: RabbitMQ without memory confirms nothing, and a worker that waits takes up no jobs."""
 LISTENING_CHECKED_EVERY = 2
@@ -49,7 +49,7 @@ def create_celery(settings: Settings, line: type[Line] | type[SharedLine] = Line
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_channel_error_retry=True,  # else whatever Redis refuses to a worker ends it
-        result_backend=f"jobs.backend:JobBackend+{_without_query(settings.redis_url)}",
+        result_backend=f"jobs.results.backend:JobBackend+{_without_query(settings.redis_url)}",
         redis_backend_use_ssl=_tls(settings.redis_url),
         result_backend_thread_safe=True,
         result_backend_always_retry=True,

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from jobs.availability import available
 from jobs.errors import DeadLetterIncomplete, DeadLetterNotFound, JobsError, StoreUnavailable
-from jobs.letters import L, Letters
-from jobs.reader import JobReader
-from jobs.redis_client import connect
+from jobs.letters.stream import L, Letters
+from jobs.redis.availability import available
+from jobs.redis.client import connect
 from jobs.settings import Settings
+from jobs.store.reader import JobReader
 
 WRONG_USE, NO_STORE = 2, 1
 

@@ -1,7 +1,7 @@
 """The subscriber library and the services we ship. ``from subscribers import Subscriber`` is where yours begins."""
 
-from jobs.events import Event
-from jobs.gap import Gap
+from jobs.events.gap import Gap
+from jobs.model.events import Event
 from subscribers.repeats import without_repeats
 from subscribers.subscriber import Subscriber
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from jobs.entry_id import order_of
-from jobs.group import Entry
+from jobs.events.entry_id import order_of
+from jobs.events.group import Entry
 
 
 @dataclass(slots=True)

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
-from jobs.deliveries import CALLBACK, Deliveries, Delivery
 from jobs.errors import StoreUnavailable, WebhookNotFound
-from jobs.webhooks import Webhooks
+from jobs.webhooks.deliveries import CALLBACK, Deliveries, Delivery
+from jobs.webhooks.registry import Webhooks
 from subscribers.posting import Answer, NotAnswered
 from subscribers.schedule import Schedule
 

@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 from jobs.command import WRONG_USE, complain, run
 from jobs.command import parser as command_parser
-from jobs.record import rfc3339
-from jobs.subscriptions import Subscription, Subscriptions, entry_at
+from jobs.events.subscriptions import Subscription, Subscriptions, entry_at
+from jobs.model.record import rfc3339
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable
 
-from jobs.events import Event
-from jobs.gap import Gap
+from jobs.events.gap import Gap
+from jobs.model.events import Event
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """An event as one line that a person can read."""
 
-from jobs.events import Event
+from jobs.model.events import Event
 
 
 def line(event: Event) -> str:

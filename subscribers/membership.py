@@ -7,7 +7,7 @@ import time
 from secrets import token_hex
 
 from jobs.errors import GroupMissing, LeaseLost, StoreUnavailable
-from jobs.group import Group
+from jobs.events.group import Group
 from jobs.settings import BEATS_A_LEASE
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ import httpcore
 from standardwebhooks import Webhook
 
 from jobs.addresses import Allowed
-from jobs.callback import CallbackUrl
-from jobs.deliveries import Delivery
+from jobs.model.callback import CallbackUrl
+from jobs.webhooks.deliveries import Delivery
 from subscribers.checked_network import AddressRefused, CheckedNetwork, Resolve, resolve
 
 WITHIN = 15.0

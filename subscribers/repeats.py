@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable
 
-from jobs.events import Event
+from jobs.model.events import Event
 
 MOST_REMEMBERED = 10_000
 

@@ -5,11 +5,11 @@ import signal
 import threading
 from collections.abc import Iterable
 
-from jobs.events import NAMES
-from jobs.gap import Gap
-from jobs.group import Group
+from jobs.events.gap import Gap
+from jobs.events.group import Group
+from jobs.model.events import NAMES
 from jobs.names import OWNER, SERVICE
-from jobs.redis_client import connect
+from jobs.redis.client import connect
 from jobs.settings import Settings
 from subscribers.durable import Durable, Terms
 from subscribers.handler import Handler, OnGap

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from jobs.command import handle_letters, letters_parser, run
-from jobs.undelivered import UndeliveredEvent, UndeliveredEvents
+from jobs.webhooks.undelivered import UndeliveredEvent, UndeliveredEvents
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

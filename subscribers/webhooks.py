@@ -3,12 +3,12 @@
 import signal
 import threading
 
-from jobs.deliveries import Deliveries
-from jobs.events import Event
-from jobs.reader import JobReader
-from jobs.redis_client import connect
+from jobs.model.events import Event
+from jobs.redis.client import connect
 from jobs.settings import Settings
-from jobs.webhooks import Webhooks
+from jobs.store.reader import JobReader
+from jobs.webhooks.deliveries import Deliveries
+from jobs.webhooks.registry import Webhooks
 from subscribers.delivering import LEASE, Delivering
 from subscribers.posting import Poster
 from subscribers.schedule import Schedule

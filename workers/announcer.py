@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.celery_app import JobsCelery
 from jobs.errors import StoreUnavailable
-from jobs.job_types import ANNOUNCE_EVERY, JobTypeInfo, announce
+from jobs.store.job_types import ANNOUNCE_EVERY, JobTypeInfo, announce
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from redis.exceptions import RedisError
 
 from jobs.celery_app import UNCONFIRMED
-from jobs.envelope import check_headers
 from jobs.errors import UnusableMessage
-from jobs.transport import Channel
+from jobs.messages.envelope import check_headers
+from jobs.messages.transport import Channel
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,10 @@ PAUSES = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
 
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]
-    """What :mod:`jobs.envelope` lets through and is no task here. A job that has a record is not failed by it."""
+    """What :mod:`jobs.messages.envelope` lets through and is no task here.
+
+    A job that has a record is not failed by it.
+    """
 
     set_aside: Callable[[Any, str, Callable[[], None]], None]
     """What the step :class:`workers.set_aside.SetAside` does."""

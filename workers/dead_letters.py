@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from jobs.command import handle_letters, letters_parser, run
-from jobs.dead_letters import DeadLetter, DeadLetters
+from jobs.letters.dead_letters import DeadLetter, DeadLetters
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

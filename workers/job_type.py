@@ -11,7 +11,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema
 
-from jobs.job_types import AT_LEAST_0, USUAL_ATTEMPTS, JobTypeInfo, is_seconds, require
+from jobs.store.job_types import AT_LEAST_0, USUAL_ATTEMPTS, JobTypeInfo, is_seconds, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

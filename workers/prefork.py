@@ -23,7 +23,7 @@ from celery.concurrency import asynpool, prefork
 from celery.worker import state
 from kombu.serialization import pickle
 
-from jobs.told_once import ToldOnce
+from jobs.messages.told_once import ToldOnce
 
 HANDED_OVER = "handed over"
 """In place of a job's index, which this pool has no use for: the process repeats it in what it says of the job."""

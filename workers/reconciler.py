@@ -6,9 +6,9 @@ import time
 from functools import cached_property
 from typing import Any
 
-from jobs.announced import JobTypes
 from jobs.celery_app import JobsCelery
 from jobs.errors import StoreUnavailable
+from jobs.store.announced import JobTypes
 from workers.holder import WORKER
 
 log = logging.getLogger(__name__)

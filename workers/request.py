@@ -11,7 +11,7 @@ from celery.worker import state
 from celery.worker.request import Request
 from kombu.utils.compat import detect_environment
 
-from jobs.failure import failure_of
+from jobs.model.failure import failure_of
 from workers.holder import holder
 
 OF_CELERY = frozenset(vars(Context)) | {"lang", "task", "argsrepr", "kwargsrepr", "compression"}

@@ -4,9 +4,9 @@ import json
 import logging
 import time
 
-from jobs.claim import Claim
 from jobs.errors import StoreRefused, StoreUnavailable
-from jobs.store import JobStore
+from jobs.model.claim import Claim
+from jobs.store.job_store import JobStore
 from jobs.text import text_of
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from jobs.celery_app import JobsCelery
 from jobs.errors import StoreUnavailable
-from jobs.transport import Channel
+from jobs.messages.transport import Channel
 from workers.request import held, plain_tasks, process_of
 
 log = logging.getLogger(__name__)

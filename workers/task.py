@@ -16,9 +16,9 @@ from celery.exceptions import Ignore, Retry, WorkerShutdown, WorkerTerminate
 from kombu.utils.compat import detect_environment
 from marshmallow import ValidationError
 
-from jobs.claim import Claim, Place
 from jobs.errors import InvalidTransition, JobError, JobNotFound, StoreRefused, Superseded
-from jobs.failure import failure_of
+from jobs.model.claim import Claim, Place
+from jobs.model.failure import failure_of
 from workers.holder import holder
 from workers.job_type import JobType
 from workers.request import JobRequest, NotRunnable

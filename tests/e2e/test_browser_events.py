@@ -12,7 +12,7 @@ from support.eventually import eventually
 from support.publishing import created, store_of
 from support.service import Service
 
-from jobs.keys import KEYS
+from jobs.model.keys import KEYS
 from launch.redis_server import RedisServer
 
 FOLLOW = """

@@ -16,7 +16,7 @@ from support.commands import in_a_process
 from support.eventually import eventually
 from support.processes import ROOT, clean_environ
 
-from jobs.keys import KEYS
+from jobs.model.keys import KEYS
 from launch.redis_server import RedisServer, free_port
 
 

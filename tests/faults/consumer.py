@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from jobs.events import Event
+from jobs.model.events import Event
 from subscribers import Subscriber
 
 

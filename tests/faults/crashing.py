@@ -25,12 +25,12 @@ def arm(point: str) -> None:
     """Make this process, or a child of it, die at ``point``."""
     verb, _, when = point.partition("-")
     if verb in ("fetch", "ack"):
-        from jobs.qos import QoS
+        from jobs.messages.qos import QoS
 
         method = {"fetch": "append", "ack": "ack"}[verb]
         setattr(QoS, method, _dying(getattr(QoS, method), when, point, lambda _: True))
     else:
-        from jobs.store import JobStore
+        from jobs.store.job_store import JobStore
 
         for method in ("call", "insist"):
             setattr(JobStore, method, _dying(getattr(JobStore, method), when, point, lambda args: args[1] == verb))

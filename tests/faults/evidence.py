@@ -14,9 +14,9 @@ from support.stored import job_ids
 
 from faults.load import Load
 from faults.site import Site
-from jobs.events import Event
-from jobs.keys import KEYS
-from jobs.status import Status
+from jobs.model.events import Event
+from jobs.model.keys import KEYS
+from jobs.model.status import Status
 
 Fields = dict[str, str]
 _ID = re.compile(r'"id": "([0-9a-f-]+)"')

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 
 from faults.evidence import Evidence, attempt_of, result_of
-from jobs.events import FINAL_EVENT_OF, Event
-from jobs.keys import KEYS, Keys
-from jobs.status import FINAL, Status
+from jobs.model.events import FINAL_EVENT_OF, Event
+from jobs.model.keys import KEYS, Keys
+from jobs.model.status import FINAL, Status
 
 FINAL_EVENTS = frozenset(FINAL_EVENT_OF.values())
 

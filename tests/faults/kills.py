@@ -16,8 +16,8 @@ from support.processes import Process
 
 from faults.evidence import Evidence, attempt_of, without_message
 from faults.site import READY, Site, children_of
-from jobs.keys import KEYS
-from jobs.status import Status
+from jobs.model.keys import KEYS
+from jobs.model.status import Status
 
 _RECEIVED = re.compile(r"Task \S+?\[([0-9a-f-]+)\] received")
 

@@ -28,7 +28,7 @@ def unwatched() -> None:
 @weakening
 def unfenced() -> None:
     """Progress and end of an attempt are written whether or not it is still the job's."""
-    from jobs.store import JobStore
+    from jobs.store.job_store import JobStore
 
     plain = JobStore.call
 
@@ -53,8 +53,8 @@ def patient() -> None:
 @weakening
 def deaf() -> None:
     """A gap in the reply channel goes unnoticed, and the record is not read again at the end of a wait."""
-    from jobs.replies import ReplyConsumer
-    from jobs.waiting_backend import WaitingBackend
+    from jobs.results.replies import ReplyConsumer
+    from jobs.results.waiting_backend import WaitingBackend
 
     ReplyConsumer._recheck = _nothing  # type: ignore[method-assign]
     WaitingBackend._read = WaitingBackend._last_look = _nothing  # type: ignore[method-assign]
@@ -63,7 +63,7 @@ def deaf() -> None:
 @weakening
 def forgetful() -> None:
     """What was accepted is not submitted again when Redis has lost it."""
-    from jobs.replies import ReplyConsumer
+    from jobs.results.replies import ReplyConsumer
 
     ReplyConsumer._submit_again = _nothing  # type: ignore[method-assign]
 

@@ -1,4 +1,4 @@
-"""Thousands of odd messages: Celery survives whatever :mod:`jobs.envelope` lets through."""
+"""Thousands of odd messages: Celery survives whatever :mod:`jobs.messages.envelope` lets through."""
 
 import json
 import pickle
@@ -15,8 +15,8 @@ from kombu.transport.virtual import Base64, Channel, Message
 from support.messages import message
 
 from jobs.celery_app import create_celery
-from jobs.envelope import read
 from jobs.errors import UnusableMessage
+from jobs.messages.envelope import read
 from jobs.settings import Settings
 
 HOUR = 3600.0

@@ -13,10 +13,10 @@ from support.eventually import eventually
 from support.processes import ROOT
 from support.publishing import created, store_of
 
-from jobs.events import Event
-from jobs.keys import KEYS
+from jobs.model.events import Event
+from jobs.model.keys import KEYS
 from jobs.settings import Settings
-from jobs.store import JobStore
+from jobs.store.job_store import JobStore
 from launch.redis_server import RedisServer
 from subscribers import Subscriber
 

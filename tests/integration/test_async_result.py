@@ -14,9 +14,9 @@ from support.timing import assert_takes
 
 from jobs.celery_app import JobsCelery
 from jobs.errors import JobFailed
-from jobs.events import Event
-from jobs.keys import KEYS
-from jobs.status import Status
+from jobs.model.events import Event
+from jobs.model.keys import KEYS
+from jobs.model.status import Status
 
 
 def test_a_plain_script_gets_the_result(service: Service, celery: JobsCelery) -> None:

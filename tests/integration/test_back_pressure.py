@@ -10,9 +10,9 @@ from redis import Redis
 from support.eventually import eventually
 from support.service import Service
 
-from jobs.keys import KEYS
-from jobs.status import Status
-from jobs.transport import queue_key
+from jobs.model.keys import KEYS
+from jobs.model.priority import queue_key
+from jobs.model.status import Status
 from launch.redis_server import RedisServer
 
 MOST = 5

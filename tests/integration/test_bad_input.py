@@ -14,7 +14,7 @@ from redis import Redis
 from support.service import JSON, Service
 from support.stored import job_ids
 
-from jobs.keys import KEYS
+from jobs.model.keys import KEYS
 
 NOOP = b'{"type":"demo.noop"}'
 DEEP = b'{"type":"demo.noop","parameters":{"a":' + b"[" * 50_000 + b"]" * 50_000 + b"}}"

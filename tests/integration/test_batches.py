@@ -15,8 +15,8 @@ from support.service import Service
 from support.stored import job_ids
 from support.streams import Streams
 
-from jobs.events import Event
-from jobs.keys import KEYS
+from jobs.model.events import Event
+from jobs.model.keys import KEYS
 
 
 @pytest.fixture

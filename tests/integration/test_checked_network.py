@@ -14,7 +14,7 @@ import pytest
 from support.receiver import KEY, Receiver, Says
 
 from jobs.addresses import Allowed
-from jobs.deliveries import CALLBACK, Delivery
+from jobs.webhooks.deliveries import CALLBACK, Delivery
 from subscribers.posting import WITHIN, Answer, NotAnswered, Poster
 
 LOOPBACK = Allowed.from_text("127.0.0.1")

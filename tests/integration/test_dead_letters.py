@@ -18,9 +18,9 @@ from support.messages import BROKEN, NOT_TO_BE_RUN, as_bytes, message, of_job
 from support.service import Service
 
 from jobs.celery_app import create_celery
-from jobs.dead_letters import LONGEST_TEXT, DeadLetter, DeadLetters
-from jobs.keys import KEYS
-from jobs.status import Status
+from jobs.letters.dead_letters import LONGEST_TEXT, DeadLetter, DeadLetters
+from jobs.model.keys import KEYS
+from jobs.model.status import Status
 from launch.redis_server import RedisServer
 
 LEASE = 2.0

@@ -10,16 +10,16 @@ from redis import Redis
 from support.eventually import eventually
 
 from jobs.addresses import Allowed
-from jobs.callback import Callback
-from jobs.deliveries import CALLBACK, MOST_WAITING, Deliveries, Delivery
-from jobs.events import NAMES, Event
-from jobs.keys import KEYS
-from jobs.redis_client import connect
+from jobs.model.callback import Callback
+from jobs.model.events import NAMES, Event
+from jobs.model.keys import KEYS
+from jobs.model.status import Status
+from jobs.model.submission import Submission
+from jobs.redis.client import connect
 from jobs.settings import Settings
-from jobs.status import Status
-from jobs.store import JobStore
-from jobs.submission import Submission
-from jobs.webhooks import Webhooks
+from jobs.store.job_store import JobStore
+from jobs.webhooks.deliveries import CALLBACK, MOST_WAITING, Deliveries, Delivery
+from jobs.webhooks.registry import Webhooks
 from launch.redis_server import RedisServer
 from subscribers.delivering import AT_ONCE, OF_ONE_HOST, Delivering
 from subscribers.posting import Answer, NotAnswered, Poster

@@ -14,7 +14,7 @@ from support.events import Producer, Told, check_order, gaps_in, pending, told_i
 from support.eventually import eventually
 from support.processes import ForkedProcess, Process
 
-from jobs.keys import KEYS
+from jobs.model.keys import KEYS
 from launch.redis_server import RedisServer
 
 LEASE = 1.0

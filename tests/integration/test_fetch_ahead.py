@@ -11,7 +11,7 @@ from support.servers import WITH_ONE_SERVER
 from support.service import Service
 
 from jobs.celery_app import create_celery
-from jobs.keys import KEYS
+from jobs.model.keys import KEYS
 from launch.redis_server import RedisServer
 
 pytestmark = WITH_ONE_SERVER

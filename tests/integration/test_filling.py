@@ -10,7 +10,7 @@ from support.servers import WITH_ONE_SERVER
 from support.service import Service
 
 from benchmarks.filling import OWNER, bytes_used, fill
-from jobs.keys import KEYS
+from jobs.model.keys import KEYS
 from launch.redis_server import RedisServer
 
 pytestmark = WITH_ONE_SERVER

@@ -6,12 +6,12 @@ import pytest
 from redis import Redis
 from support.service import Service
 
-from jobs.keys import KEYS
-from jobs.listing import MOST_LOOKED_AT, Selection, page
+from jobs.model.keys import KEYS
+from jobs.model.status import Status
+from jobs.model.submission import Submission
 from jobs.settings import Settings
-from jobs.status import Status
-from jobs.store import JobStore
-from jobs.submission import Submission
+from jobs.store.job_store import JobStore
+from jobs.store.listing import MOST_LOOKED_AT, Selection, page
 from launch.redis_server import RedisServer
 
 

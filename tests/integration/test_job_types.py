@@ -5,7 +5,7 @@ from redis import Redis
 from support.eventually import eventually
 from support.service import Service
 
-from jobs.keys import KEYS
+from jobs.model.keys import KEYS
 
 
 def test_what_workers_run_is_announced(service: Service) -> None:

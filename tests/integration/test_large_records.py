@@ -11,17 +11,17 @@ from support.publishing import store_of
 from support.service import Service
 
 from jobs.celery_app import create_celery
-from jobs.job_types import JobTypeInfo, announce
-from jobs.keys import KEYS
-from jobs.listing import Position, Selection, page
-from jobs.queue import Queue
-from jobs.reader import MOST_BYTES
-from jobs.recovery import Recovery
+from jobs.messages.queue import Queue
+from jobs.model.keys import KEYS
+from jobs.model.priority import queue_key
+from jobs.model.status import Status
+from jobs.model.submission import Submission
 from jobs.settings import Settings
-from jobs.status import Status
-from jobs.store import JobStore
-from jobs.submission import Submission
-from jobs.transport import queue_key
+from jobs.store.job_store import JobStore
+from jobs.store.job_types import JobTypeInfo, announce
+from jobs.store.listing import Position, Selection, page
+from jobs.store.reader import MOST_BYTES
+from jobs.store.recovery import Recovery
 from launch.redis_server import RedisServer
 
 MEGABYTE = 1_000_000

@@ -18,8 +18,8 @@ from support.append_only_file import cut, written
 from support.eventually import eventually
 from support.service import Service
 
-from jobs.keys import KEYS
-from jobs.recent_submits import KEPT_FOR
+from jobs.model.keys import KEYS
+from jobs.store.recent_submits import KEPT_FOR
 from launch.redis_server import RedisServer
 
 BACK_WITHIN = 15.0

@@ -15,8 +15,8 @@ from support.publishing import created, store_of, told_at_length
 from support.service import Service
 from support.streams import Stream, Streams
 
-from jobs.listener import MOST_BEHIND
-from jobs.store import JobStore
+from jobs.events.listener import MOST_BEHIND
+from jobs.store.job_store import JobStore
 from launch.redis_server import RedisServer
 
 T = TypeVar("T")

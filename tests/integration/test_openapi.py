@@ -12,8 +12,8 @@ from redis import Redis
 from requests import Response
 from support.service import Service
 
-from jobs.events import NAMES, type_of
-from jobs.keys import KEYS
+from jobs.model.events import NAMES, type_of
+from jobs.model.keys import KEYS
 
 
 def test_the_document_is_openapi_3_1_and_names_the_announced_types(service: Service) -> None:

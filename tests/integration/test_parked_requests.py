@@ -20,8 +20,8 @@ from support.timing import assert_takes
 
 from app.parking import ANSWERS_IN_A_ROW
 from app.waiting import A_MOMENT
-from jobs.keys import KEYS
-from jobs.waiting_backend import LOOK_WITHIN
+from jobs.model.keys import KEYS
+from jobs.results.waiting_backend import LOOK_WITHIN
 from launch.redis_server import RedisServer
 
 pytestmark = WITH_ONE_SERVER

@@ -13,10 +13,10 @@ from redis import Redis
 from support.eventually import eventually
 
 from jobs.celery_app import JobsCelery
-from jobs.queue import Queue
-from jobs.redis_client import connect
-from jobs.submission import Submission
-from jobs.transport import queue_key
+from jobs.messages.queue import Queue
+from jobs.model.priority import queue_key
+from jobs.model.submission import Submission
+from jobs.redis.client import connect
 from launch.redis_server import RedisServer
 
 

@@ -21,13 +21,13 @@ from support.rabbitmq import SERVER, RabbitMQ
 from support.service import Service
 
 from jobs.celery_app import UNCONFIRMED, create_celery
-from jobs.dead_letters import OF_ANOTHER_BROKER, DeadLetter, DeadLetters
 from jobs.errors import NotPublished
-from jobs.keys import KEYS
-from jobs.publisher import Publisher
-from jobs.queue import Queue
-from jobs.recovery import MOST_AT_ONCE
-from jobs.submission import Submission
+from jobs.letters.dead_letters import OF_ANOTHER_BROKER, DeadLetter, DeadLetters
+from jobs.messages.publisher import Publisher
+from jobs.messages.queue import Queue
+from jobs.model.keys import KEYS
+from jobs.model.submission import Submission
+from jobs.store.recovery import MOST_AT_ONCE
 from launch.redis_server import RedisServer, free_port
 
 pytestmark = pytest.mark.skipif(not SERVER.exists(), reason="Debian's rabbitmq-server is not installed")

@@ -20,9 +20,9 @@ from support.publishing import created, store_of
 from support.service import Service
 from support.stored import job_ids
 
-from jobs.events import Event
-from jobs.keys import KEYS
-from jobs.status import Status
+from jobs.model.events import Event
+from jobs.model.keys import KEYS
+from jobs.model.status import Status
 from launch.redis_server import RedisServer
 
 LEASE = 2.0

@@ -9,8 +9,8 @@ from support.publishing import created, store_of, told_at_length
 from support.service import Service
 from support.streams import Stream, Streams
 
-from jobs.keys import KEYS
-from jobs.store import JobStore
+from jobs.model.keys import KEYS
+from jobs.store.job_store import JobStore
 from launch.redis_server import RedisServer
 
 STREAM_LENGTH = 100

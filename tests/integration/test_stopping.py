@@ -14,7 +14,7 @@ from support.processes import Process
 from support.service import Service
 
 from jobs.celery_app import create_celery
-from jobs.keys import KEYS
+from jobs.model.keys import KEYS
 from launch.redis_server import RedisServer
 
 STOPS_WITHIN = 8.0

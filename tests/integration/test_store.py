@@ -9,17 +9,17 @@ from uuid import uuid4
 
 import pytest
 
-from jobs.backend import JobBackend
-from jobs.callback import Callback
 from jobs.celery_app import JobsCelery, create_celery
 from jobs.errors import InvalidTransition, JobCancelled, JobNotFound, StaleAttempt, StoreRefused
-from jobs.events import Event
-from jobs.keys import KEYS
-from jobs.recovery import Recovery
+from jobs.model.callback import Callback
+from jobs.model.events import Event
+from jobs.model.keys import KEYS
+from jobs.model.status import RERUN_FROM, TRANSITIONS, Status
+from jobs.model.submission import Submission
+from jobs.results.backend import JobBackend
 from jobs.settings import Settings
-from jobs.status import RERUN_FROM, TRANSITIONS, Status
-from jobs.store import JobStore
-from jobs.submission import Submission
+from jobs.store.job_store import JobStore
+from jobs.store.recovery import Recovery
 from launch.redis_server import RedisServer
 
 

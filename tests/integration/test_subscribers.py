@@ -14,8 +14,8 @@ from support.listening import listening
 from support.processes import Process
 from support.service import Service
 
-from jobs.events import Event
-from jobs.keys import KEYS
+from jobs.model.events import Event
+from jobs.model.keys import KEYS
 from subscribers import Subscriber
 
 Started = Callable[[str], Process]

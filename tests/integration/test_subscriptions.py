@@ -18,11 +18,11 @@ from support.eventually import eventually
 from support.service import Service
 
 from jobs.errors import LeaseLost
-from jobs.group import Group
-from jobs.keys import KEYS
-from jobs.recovery import Recovery
-from jobs.redis_client import connect
-from jobs.subscriptions import entry_at
+from jobs.events.group import Group
+from jobs.events.subscriptions import entry_at
+from jobs.model.keys import KEYS
+from jobs.redis.client import connect
+from jobs.store.recovery import Recovery
 from launch.redis_server import RedisServer
 from subscribers import Event, Subscriber
 

@@ -8,15 +8,15 @@ import pytest
 from redis import Redis
 from support.commands import called, in_a_process
 
-from jobs.callback import Callback
-from jobs.deliveries import CALLBACK, Deliveries, Delivery
-from jobs.events import Event
-from jobs.keys import KEYS
-from jobs.redis_client import connect
+from jobs.model.callback import Callback
+from jobs.model.events import Event
+from jobs.model.keys import KEYS
+from jobs.model.submission import Submission
+from jobs.redis.client import connect
 from jobs.settings import Settings
-from jobs.store import JobStore
-from jobs.submission import Submission
-from jobs.undelivered import UndeliveredEvent, UndeliveredEvents
+from jobs.store.job_store import JobStore
+from jobs.webhooks.deliveries import CALLBACK, Deliveries, Delivery
+from jobs.webhooks.undelivered import UndeliveredEvent, UndeliveredEvents
 from launch.redis_server import RedisServer
 
 

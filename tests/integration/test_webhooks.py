@@ -20,9 +20,9 @@ from support.processes import ROOT, ForkedProcess, Process, clean_environ
 from support.receiver import KEY, SECRET, Receiver, Says
 from support.service import Service
 
-from jobs.callback import USUAL_EVENTS
-from jobs.events import OF_JOBS
-from jobs.keys import KEYS
+from jobs.model.callback import USUAL_EVENTS
+from jobs.model.events import OF_JOBS
+from jobs.model.keys import KEYS
 from launch.redis_server import RedisServer
 
 QUICK = "support.quick_webhooks"

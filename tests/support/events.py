@@ -7,11 +7,11 @@ from uuid import uuid4
 
 from redis import Redis
 
-from jobs.keys import KEYS
-from jobs.redis_client import connect
+from jobs.model.keys import KEYS
+from jobs.model.submission import Submission
+from jobs.redis.client import connect
 from jobs.settings import Settings
-from jobs.store import JobStore
-from jobs.submission import Submission
+from jobs.store.job_store import JobStore
 
 Told = tuple[str, int]
 """A job and the sequence of one of its events."""

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jobs.redis_client import connect
+from jobs.model.submission import Submission
+from jobs.redis.client import connect
 from jobs.settings import Settings
-from jobs.store import JobStore
-from jobs.submission import Submission
+from jobs.store.job_store import JobStore
 
 
 @contextmanager

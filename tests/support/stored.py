@@ -2,8 +2,8 @@
 
 from redis import Redis
 
-from jobs.keys import KEYS
-from jobs.status import Status
+from jobs.model.keys import KEYS
+from jobs.model.status import Status
 
 
 def job_ids(redis: Redis) -> list[str]:

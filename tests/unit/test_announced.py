@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from jobs.announced import JobTypes
 from jobs.errors import UnknownJobType
-from jobs.job_types import JobTypeInfo
+from jobs.store.announced import JobTypes
+from jobs.store.job_types import JobTypeInfo
 from workers.reconciler import Reconciler
 
 GOOD = JobTypeInfo("t.good", queue="reports", max_attempts=2)

@@ -9,7 +9,7 @@ import pytest
 from support.eventually import eventually
 
 from jobs.errors import StoreUnavailable
-from jobs.job_types import JobTypeInfo
+from jobs.store.job_types import JobTypeInfo
 from workers.announcer import Announcer
 
 

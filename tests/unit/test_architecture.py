@@ -10,11 +10,11 @@ PACKAGES = ("app", "jobs", "launch", "subscribers", "workers")
 
 
 def rows() -> Iterator[str]:
-    """The modules that have a row, as ``package/module``: a heading of the third rank says of which package."""
+    """The modules that have a row, as ``package/module``: a heading says of which package."""
     package = ""
     for line in (ROOT / "docs" / "architecture.md").read_text("utf-8").splitlines():
-        if heading := re.fullmatch(r"##(#?) (`(\w+)/`)?.*", line):
-            package = heading[3] or ""
+        if heading := re.fullmatch(r"(#{2,4}) (?:`([\w/]+)/`)?.*", line):
+            package = heading[2] or (package if heading[1] == "####" else "")
         elif package and (row := re.fullmatch(r"\| `(\w+)` \| \S.* \|", line)):
             yield f"{package}/{row[1]}"
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.group import Entry
+from jobs.events.group import Entry
 from subscribers.backlog import Backlog, Delivery
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from jobs.callback import Callback, CallbackUrl
-from jobs.submission import Submission
+from jobs.model.callback import Callback, CallbackUrl
+from jobs.model.submission import Submission
 
 
 def test_a_url_is_taken_apart() -> None:

@@ -7,10 +7,10 @@ import pytest
 from app.cursor import from_cursor, next_link, to_cursor
 from app.documents import etag, job_document
 from app.schemas import JobSchema
-from jobs.events import Event
-from jobs.listing import Position
-from jobs.record import Record, rfc3339
-from jobs.status import Status
+from jobs.model.events import Event
+from jobs.model.record import Record, rfc3339
+from jobs.model.status import Status
+from jobs.store.listing import Position
 from subscribers.lines import line
 
 RECORD = Record(

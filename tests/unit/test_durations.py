@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from jobs.durations import NOTHING_KNOWN, STEP, Durations
+from jobs.store.durations import NOTHING_KNOWN, STEP, Durations
 
 
 def seen(*seconds: float) -> Durations:

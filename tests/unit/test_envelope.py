@@ -9,11 +9,11 @@ from kombu.utils.json import loads
 from support.messages import BROKEN, NOT_TO_BE_RUN, as_bytes, message, of_job
 
 from jobs.celery_app import create_celery
-from jobs.envelope import LARGEST, read
 from jobs.errors import UnusableMessage
-from jobs.queue import Queue
+from jobs.messages.envelope import LARGEST, read
+from jobs.messages.queue import Queue
+from jobs.model.submission import Submission
 from jobs.settings import Settings
-from jobs.submission import Submission
 
 HOUR = 3600.0
 

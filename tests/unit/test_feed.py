@@ -11,12 +11,12 @@ import pytest
 from redis.exceptions import InvalidResponse, TimeoutError
 from support.eventually import eventually
 
-from jobs.entries import Raw
 from jobs.errors import StoreUnavailable
-from jobs.events import Event
-from jobs.feed import Feed
-from jobs.listener import Interest, Listener
-from jobs.reader import JobReader
+from jobs.events.entries import Raw
+from jobs.events.feed import Feed
+from jobs.events.listener import Interest, Listener
+from jobs.model.events import Event
+from jobs.store.reader import JobReader
 
 SILENT_FOR = 0.5
 

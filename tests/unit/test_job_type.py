@@ -17,10 +17,10 @@ from marshmallow import INCLUDE, Schema, fields, validate
 from support.odd_errors import BadRow, WithoutText
 
 from jobs.errors import JobError, SettingsError
-from jobs.failure import LONGEST_MESSAGE, LONGEST_TYPE, error_of, failure_of
-from jobs.result_text import dump
+from jobs.model.failure import LONGEST_MESSAGE, LONGEST_TYPE, error_of, failure_of
+from jobs.model.result_text import dump
+from jobs.model.submission import Submission
 from jobs.settings import Settings
-from jobs.submission import Submission
 from workers import job
 from workers.celery_app import create_worker_app, find_job_types
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from jobs.entries import Entry
-from jobs.events import Event
-from jobs.listener import MOST_BEHIND, MOST_TEXT_BEHIND, TAKEN_AT_ONCE, Interest, Listener, shelves
+from jobs.events.entries import Entry
+from jobs.events.listener import MOST_BEHIND, MOST_TEXT_BEHIND, TAKEN_AT_ONCE, Interest, Listener, shelves
+from jobs.model.events import Event
 
 
 def event(job_id: str = "j", owner: str = "o", job_type: str = "t") -> Event:

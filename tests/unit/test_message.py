@@ -7,7 +7,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.transport import virtual
 from support.messages import message, of_job
 
-from jobs.message import REMEMBERED, Message
+from jobs.messages.message import REMEMBERED, Message
 
 
 class Plain(virtual.Channel):

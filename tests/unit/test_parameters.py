@@ -7,7 +7,7 @@ import pytest
 from app.parameters import ParameterRules
 from app.strict_json import LONGEST_POINTER
 from jobs.errors import InvalidParameters
-from jobs.job_types import JobTypeInfo
+from jobs.store.job_types import JobTypeInfo
 
 
 def test_what_breaks_a_rule_is_told_with_its_place() -> None:

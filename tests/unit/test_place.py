@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from jobs.claim import Place
+from jobs.model.claim import Place
 from jobs.settings import Settings
 from workers.celery_app import create_worker_app
 

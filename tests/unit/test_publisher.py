@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError, SerializationError
 
 from jobs import publisher
 from jobs.errors import NotPublished
-from jobs.publisher import Publisher
+from jobs.messages.publisher import Publisher
 
 
 class _Broker:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from jobs import recent_submits
-from jobs.recent_submits import KEPT_FOR, RecentSubmits
+from jobs.store.recent_submits import KEPT_FOR, RecentSubmits
 
 
 def remembered(submits: RecentSubmits) -> list[str]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jobs.record import FIELDS, Record
+from jobs.model.record import FIELDS, Record
 
 
 class Noting(dict[str, str]):

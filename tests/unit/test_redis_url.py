@@ -6,7 +6,7 @@ import pytest
 
 from jobs.celery_app import create_celery
 from jobs.errors import SettingsError
-from jobs.redis_client import connect
+from jobs.redis.client import connect
 from jobs.settings import Settings
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.events import Event
+from jobs.model.events import Event
 from subscribers import without_repeats
 
 

@@ -10,8 +10,8 @@ from celery.worker.request import Request
 from kombu.transport.virtual import Base64, Channel
 from support.messages import of_job
 
-from jobs.failure import error_of
-from jobs.message import Message
+from jobs.messages.message import Message
+from jobs.model.failure import error_of
 from jobs.settings import Settings
 from workers.celery_app import create_worker_app
 from workers.holder import holder

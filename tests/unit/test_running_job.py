@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from support.odd_errors import WithoutText
 
-from jobs.claim import Claim
 from jobs.errors import JobCancelled, StaleAttempt, StoreRefused, StoreUnavailable, Superseded
+from jobs.model.claim import Claim
 from workers.running_job import RunningJob
 
 CLAIM = Claim("an-id", 1, "{}", "a.type", "me", "default", 5, 3)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.status import CELERY_STATE_OF, FINAL, TRANSITIONS, Status, sources_of
+from jobs.model.status import CELERY_STATE_OF, FINAL, TRANSITIONS, Status, sources_of
 
 
 def test_every_status_has_its_moves_and_its_celery_state() -> None:

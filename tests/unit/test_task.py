@@ -9,8 +9,8 @@ from billiard import common
 from celery.exceptions import Ignore, Retry, WorkerShutdown, WorkerTerminate
 from support.odd_errors import RAISED, WithoutText
 
-from jobs.claim import Claim
 from jobs.errors import JobCancelled, JobError
+from jobs.model.claim import Claim
 from jobs.settings import Settings
 from workers import job
 from workers.celery_app import create_worker_app

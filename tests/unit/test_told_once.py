@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from jobs.told_once import ToldOnce
+from jobs.messages.told_once import ToldOnce
 
 
 class Loop:

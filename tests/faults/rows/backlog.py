@@ -8,8 +8,8 @@ from faults.evidence import Evidence, gather
 from faults.outcome import Bench, Outcome, Row
 from faults.site import Site
 from jobs.celery_app import create_celery
+from jobs.model.submission import Submission
 from jobs.settings import Settings
-from jobs.submission import Submission
 
 WORKED = 12.0
 """Seconds that the workers get: several leases."""

@@ -12,8 +12,8 @@ from faults.evidence import gather, settle
 from faults.load import Body, Load, submit
 from faults.outcome import Bench, Outcome, Row
 from faults.site import Site
-from jobs.keys import KEYS
-from jobs.status import Status
+from jobs.model.keys import KEYS
+from jobs.model.status import Status
 from launch.redis_server import find_binary
 
 MEMORY = "24mb"

@@ -12,7 +12,7 @@ from faults.kills import OurCensus
 from faults.load import submit
 from faults.outcome import Bench, Outcome, Row
 from faults.site import Site, children_of
-from jobs.keys import KEYS
+from jobs.model.keys import KEYS
 
 LEASE = 2.0
 SECONDS = 5.0

@@ -21,9 +21,9 @@ from faults.load import Body, Load
 from faults.outcome import Bench, Outcome, Row
 from faults.site import Site
 from faults.table import recovery
-from jobs.events import Event
-from jobs.group import subscription_name
-from jobs.keys import KEYS
+from jobs.events.group import subscription_name
+from jobs.model.events import Event
+from jobs.model.keys import KEYS
 
 BODY: Body = {"type": "faults.work", "parameters": {"seconds": 0.0}}
 EVENTS_A_JOB = 3

@@ -12,8 +12,8 @@ from faults.load import Load, submit
 from faults.outcome import Bench, Outcome, Row
 from faults.site import Site
 from faults.table import at
-from jobs.keys import KEYS
-from jobs.status import Status
+from jobs.model.keys import KEYS
+from jobs.model.status import Status
 
 P99, LONGEST = 10.0, 15.0
 PAUSE = (0.1, 0.9)

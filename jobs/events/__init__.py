@@ -1,0 +1,1 @@
+"""Events as they are read: live, in pages, and by durable groups."""

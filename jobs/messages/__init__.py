@@ -1,0 +1,1 @@
+"""The adapter for kombu: a job's message, and the queue."""

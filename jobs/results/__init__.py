@@ -1,0 +1,1 @@
+"""Celery's result backend: what workers report, and who waits for it."""

@@ -1,0 +1,1 @@
+"""Every verb on a job, and every look at jobs."""

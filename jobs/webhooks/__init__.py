@@ -1,0 +1,1 @@
+"""URLs that are told of jobs, and what is on its way to them."""
