@@ -40,6 +40,8 @@ class TrustedProxies:
 
     def __call__(self, environ: dict[str, Any], start_response: "StartResponse") -> Iterable[bytes]:
         if self._networks and self._is_trusted(environ.get("REMOTE_ADDR", "")):
+            if (scheme := environ.get("HTTP_X_FORWARDED_PROTO")) is not None:
+                environ["HTTP_X_FORWARDED_PROTO"] = scheme.lower()  # its case says nothing, RFC 3986 section 3.1
             return self._behind_proxy(environ, start_response)
         for name in FORWARDED:
             environ.pop(name, None)

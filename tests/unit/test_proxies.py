@@ -61,6 +61,11 @@ def test_a_trusted_proxy_is_believed(peer: str) -> None:
     assert environ["SCRIPT_NAME"] == "/api"
 
 
+def test_a_scheme_may_be_written_in_capitals() -> None:
+    status, _, _, environ = call("10.1.2.3", HTTP_X_FORWARDED_PROTO="HTTPS")
+    assert (status, environ["wsgi.url_scheme"]) == ("200 OK", "https")
+
+
 @pytest.mark.parametrize("peer", ["11.1.2.3", "127.0.0.1", "::1", "", "unix:"])
 def test_forwarded_headers_of_anybody_else_are_removed(peer: str) -> None:
     _, _, _, environ = call(peer, **FORGED)
