@@ -39,6 +39,11 @@ class JobsCelery(Celery):  # type: ignore[misc]
     settings: Settings
     line: type[Line] | type[SharedLine]
 
+    def close(self) -> None:
+        """Celery's, and nobody reads the reply channel any longer, which begins with the first wait."""
+        self.backend.result_consumer.stop()
+        super().close()
+
 
 def create_celery(settings: Settings, line: type[Line] | type[SharedLine] = Line) -> JobsCelery:
     """An app on ``settings.redis_url``, whose store asks over such a line. It connects to nothing until it is used."""

@@ -84,10 +84,8 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 @pytest.fixture
 def celery(service: Service) -> Iterator[JobsCelery]:
     """A Celery app in this process, as a script of anybody's would make one."""
-    app = create_celery(service.settings)
-    yield app
-    app.backend.result_consumer.stop()
-    app.close()
+    with create_celery(service.settings) as app:
+        yield app
 
 
 @pytest.fixture

@@ -200,7 +200,7 @@ class _Reader:
         self.pid = os.getpid()
         self.channel = KEYS.reply_channel(uuid4().hex)
         self._store, self._told, self._recheck, self._restarted = store, told, recheck, restarted
-        self._stopped = False
+        self._stopped = threading.Event()
         self._in_doubt: dict[str, RecentSubmit] = {}
         self._run_id = store.run_id()
         with available():
@@ -208,7 +208,7 @@ class _Reader:
         threading.Thread(target=self._run, args=(pubsub,), name="reply-reader", daemon=True).start()
 
     def stop(self) -> None:
-        self._stopped = True
+        self._stopped.set()
 
     def _subscribe(self) -> PubSub:
         pubsub = subscriber(self._store.client)
@@ -223,8 +223,7 @@ class _Reader:
 
     def _run(self, first: PubSub) -> None:
         pubsub: PubSub | None = first
-        pause = threading.Event()
-        while not self._stopped:
+        while not self._stopped.is_set():
             try:
                 if pubsub is None:
                     pubsub = self._subscribe()
@@ -232,6 +231,8 @@ class _Reader:
                     self._look_for_restart()
                 self._read(pubsub)
             except Exception as error:  # also what is no reply of ours: nobody would be woken without this thread
+                if self._stopped.is_set():
+                    break
                 if isinstance(error, (RedisError, OSError, StoreUnavailable)):
                     log.warning("reply channel lost (%s): subscribing again", error)
                 else:
@@ -240,7 +241,7 @@ class _Reader:
                 if pubsub is not None:
                     pubsub.close()
                 pubsub = None
-                pause.wait(RECONNECT_AFTER)
+                self._stopped.wait(RECONNECT_AFTER)
         if pubsub is not None:
             pubsub.close()
 
@@ -257,7 +258,7 @@ class _Reader:
         """
         connection: Any = pubsub.connection
         is_asked = False
-        while not self._stopped:
+        while not self._stopped.is_set():
             try:
                 reply = connection.read_response(timeout=PING_EVERY, disconnect_on_error=False, push_request=True)
             except TimeoutError:

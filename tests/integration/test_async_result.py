@@ -12,7 +12,7 @@ from support.publishing import created
 from support.service import Service
 from support.timing import assert_takes
 
-from jobs.celery_app import JobsCelery
+from jobs.celery_app import JobsCelery, create_celery
 from jobs.errors import JobFailed
 from jobs.model.events import Event
 from jobs.model.keys import KEYS
@@ -24,6 +24,15 @@ def test_a_plain_script_gets_the_result(service: Service, celery: JobsCelery) ->
     assert celery.AsyncResult(job_id).get(timeout=5) == {"seconds": 0.3}
     assert celery.AsyncResult(job_id).state == "SUCCESS"
     assert celery.AsyncResult(job_id).get(timeout=0) == {"seconds": 0.3}
+
+
+def test_a_closed_app_reads_its_reply_channel_no_longer(service: Service) -> None:
+    job_id = service.submit("demo.noop").json()["id"]
+    with create_celery(service.settings) as app:
+        assert app.AsyncResult(job_id).get(timeout=5) == {}
+        channel = app.backend.result_consumer.channel
+        assert app.backend.store.client.pubsub_numsub(channel) == [(channel, 1)]
+    eventually(lambda: app.backend.store.client.pubsub_numsub(channel) == [(channel, 0)], within=15)
 
 
 @pytest.mark.parametrize("timeout", [0.1, 0.25, 1.2])
@@ -64,9 +73,9 @@ def test_an_unknown_job_is_waited_for_in_vain(celery: JobsCelery) -> None:
 def test_a_lost_subscription_costs_no_waiter_its_answer(service: Service, celery: JobsCelery) -> None:
     job_id = service.submit("demo.random_delay", parameters={"seconds": 0.8}).json()["id"]
     found: list[object] = []
+    client = celery.backend.store.client
     thread = threading.Thread(target=lambda: found.append(celery.AsyncResult(job_id).get(timeout=5)))
     thread.start()
-    client = celery.backend.store.client
     eventually(lambda: client.pubsub_numsub(celery.backend.reply_channel)[0][1])
     for connection in client.client_list(_type="pubsub"):
         if connection["psub"] == "0":  # the reply channels, ours and the web process's

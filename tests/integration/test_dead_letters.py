@@ -308,7 +308,10 @@ def test_a_shared_key_of_the_wrong_type_is_never_a_500(site: Service, redis: Red
     kept = f"kept:{key}"
     with suppress(ResponseError):
         redis.rename(key, kept)
-    redis.hset(key, "a", "b") if key == KEYS.reconciler else redis.set(key, "x")
+    with redis.pipeline() as pipe:  # in one step: what is in use is made again at once
+        pipe.delete(key)
+        pipe.hset(key, "a", "b") if key == KEYS.reconciler else pipe.set(key, "x")
+        pipe.execute()
     try:
         answers = [
             *(site.get(path) for path in ("/jobs", "/job-types", "/health/ready", f"/jobs/{running}")),

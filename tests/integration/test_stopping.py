@@ -90,7 +90,8 @@ def test_the_job_keeps_its_lease_meanwhile(running: Service, redis: Redis) -> No
 
 def test_a_plain_task_that_outlasts_the_grace_goes_back_too(running: Service, redis: Redis, tmp_path: Path) -> None:
     worker = running.start_ready_worker("-c", "1", JOBS_GRACE="1")
-    sent = create_celery(running.settings).send_task("sample.plain_marks", (8, str(tmp_path / "mark")))
+    with create_celery(running.settings) as app:
+        sent = app.send_task("sample.plain_marks", (8, str(tmp_path / "mark")))
     eventually(lambda: f"{sent.id}] received" in worker.text)
     assert worker.stop() == 0
     running.workers.remove(worker)
