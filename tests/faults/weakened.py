@@ -45,9 +45,9 @@ def unfenced() -> None:
 @weakening
 def patient() -> None:
     """Redis may take a minute for an answer."""
-    from jobs import redis_client
+    from jobs.redis import client
 
-    redis_client.ANSWER_WITHIN = 60.0
+    client.ANSWER_WITHIN = 60.0
 
 
 @weakening
@@ -72,7 +72,7 @@ def forgetful() -> None:
 def greedy() -> None:
     """Jobs are accepted however full Redis is, and none may end once it is."""
     from app.pressure import Pressure
-    from jobs import scripts
+    from jobs.redis import scripts
 
     scripts._flags = lambda _: "#!lua\n"
     Pressure.check = _nothing  # type: ignore[method-assign]

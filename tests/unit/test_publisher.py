@@ -7,8 +7,8 @@ import pytest
 from amqp.exceptions import MessageNacked, PreconditionFailed, RecoverableConnectionError
 from kombu.exceptions import OperationalError, SerializationError
 
-from jobs import publisher
 from jobs.errors import NotPublished
+from jobs.messages import publisher
 from jobs.messages.publisher import Publisher
 
 

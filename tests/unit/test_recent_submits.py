@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from jobs import recent_submits
+from jobs.store import recent_submits
 from jobs.store.recent_submits import KEPT_FOR, RecentSubmits
 
 
