@@ -3,6 +3,7 @@
 import json
 import threading
 from collections import Counter
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -50,8 +51,9 @@ def test_a_batch_that_ends_in_time_is_answered_200_with_what_became_of_its_jobs(
     assert {job["owner"] for job in found} == {owner}
 
 
-def test_a_batch_that_goes_on_is_202_and_polled_to_its_end(service: Service) -> None:
-    answer = service.submit_batch([noop(1), {"type": "demo.random_delay", "parameters": {"seconds": 1}}])
+def test_a_batch_that_goes_on_is_202_and_polled_to_its_end(service: Service, tmp_path: Path) -> None:
+    end = tmp_path / "end"
+    answer = service.submit_batch([noop(1), {"type": "sample.until", "parameters": {"file": str(end)}}])
     assert answer.status_code == 202
     assert answer.headers["Location"] == answer.json()["links"]["self"]
     assert int(answer.headers["Retry-After"]) >= 1
@@ -60,6 +62,7 @@ def test_a_batch_that_goes_on_is_202_and_polled_to_its_end(service: Service) -> 
     assert halfway.status_code == 202
     assert halfway.json()["progress"]["percent"] == 50.0
     assert "jobs" not in halfway.json()
+    end.touch()
     done = service.get(path, params={"wait": 5})
     assert (done.status_code, done.json()["counts"]) == (200, counts(Completed=2))
     assert done.json()["finished_at"] < done.json()["expires_at"]
@@ -68,8 +71,7 @@ def test_a_batch_that_goes_on_is_202_and_polled_to_its_end(service: Service) -> 
 
 
 def test_a_batch_that_is_between_two_attempts_is_another_version(service: Service) -> None:
-    failing = {"type": "demo.fail", "parameters": {"retryable": True}}
-    submitted = service.submit_batch([failing])
+    submitted = service.submit_batch([{"type": "sample.unreachable"}])
     path = f"/batches/{submitted.json()['id']}"
     between = eventually(
         lambda: (b := service.get(path).json())["counts"]["New"] == 1 and b["status"] == "InProgress" and b, within=10

@@ -1,5 +1,6 @@
 """POST /jobs/{id}/cancel and DELETE /jobs/{id}."""
 
+from pathlib import Path
 from uuid import uuid4
 
 from redis import Redis
@@ -46,9 +47,11 @@ def test_a_final_job_is_deleted_from_everywhere(service: Service, redis: Redis) 
     assert not any(redis.zscore(index, job_id) is not None for index in indexes)
 
 
-def test_a_job_that_goes_on_is_not_deleted(service: Service) -> None:
-    job_id = service.submit("demo.random_delay", parameters={"seconds": 0.5}).json()["id"]
+def test_a_job_that_goes_on_is_not_deleted(service: Service, tmp_path: Path) -> None:
+    end = tmp_path / "end"
+    job_id = service.submit("sample.until", parameters={"file": str(end)}).json()["id"]
     assert service.delete(f"/jobs/{job_id}").status_code == 409
+    end.touch()
     assert service.finished(job_id)["status"] == "Completed"
 
 

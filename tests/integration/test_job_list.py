@@ -1,9 +1,12 @@
 """GET /jobs: filters, pages, cursor."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from redis import Redis
+from support.eventually import eventually
 from support.service import Service
 
 from jobs.model.keys import KEYS
@@ -16,19 +19,22 @@ from launch.redis_server import RedisServer
 
 
 @pytest.fixture
-def owner(service: Service) -> str:
+def owner(service: Service, tmp_path: Path) -> Iterator[str]:
     """An owner with five jobs: three noops, of which one is tagged, one failed and one running."""
     owner = f"lister-{uuid4().hex[:8]}"
     for n in range(3):
         service.submit(owner=owner, parameters={"n": n}, tags={"n": str(n), "team": "x"} if n == 1 else {}, wait=5)
     service.submit("demo.fail", owner=owner, wait=5)
-    service.submit("demo.random_delay", owner=owner, parameters={"seconds": 1.5}, wait=0.1)
-    return owner
+    end = tmp_path / "end"
+    running = service.submit("sample.until", owner=owner, parameters={"file": str(end)}).json()["id"]
+    eventually(lambda: service.get(f"/jobs/{running}").json()["status"] == "InProgress")
+    yield owner
+    end.touch()
 
 
 def test_jobs_are_listed_newest_first(service: Service, owner: str) -> None:
     jobs = service.get("/jobs", params={"owner": owner}).json()
-    assert [job["type"] for job in jobs] == ["demo.random_delay", "demo.fail", "demo.noop", "demo.noop", "demo.noop"]
+    assert [job["type"] for job in jobs] == ["sample.until", "demo.fail", "demo.noop", "demo.noop", "demo.noop"]
     assert [job["created_at"] for job in jobs] == sorted((job["created_at"] for job in jobs), reverse=True)
 
 
