@@ -48,7 +48,8 @@ def store(client: Redis) -> JobStore:
 
 @pytest.fixture
 def deliveries(store: JobStore) -> Deliveries:
-    return Deliveries(store, LEASE)
+    """With a lease that outlasts a test."""
+    return Deliveries(store, 60)
 
 
 def finished(store: JobStore, callback: Callback | None = None, owner: str = "me") -> list[Event]:
@@ -129,11 +130,13 @@ def test_a_deleted_job_s_callback_is_still_told(store: JobStore, deliveries: Del
     assert plan(deliveries, events) == 1
 
 
-def test_what_was_taken_is_another_s_only_when_the_lease_has_ended(store: JobStore, deliveries: Deliveries) -> None:
+def test_what_was_taken_is_another_s_only_when_the_lease_has_ended(store: JobStore) -> None:
+    deliveries = Deliveries(store, LEASE)
     plan(deliveries, finished(store, Callback.to("http://x")))
+    began = time.monotonic()
     [first] = take(deliveries)
-    assert take(deliveries) == []
-    [second] = eventually(lambda: take(deliveries), within=2)
+    [second] = eventually(lambda: take(deliveries))
+    assert time.monotonic() - began >= LEASE
     assert (second.id, second.attempt) == (first.id, 2)
     assert not deliveries.put_off(first, 0)
     assert not deliveries.give_up(first, "late")
@@ -141,23 +144,23 @@ def test_what_was_taken_is_another_s_only_when_the_lease_has_ended(store: JobSto
     assert not deliveries.give_up(second, "twice")
 
 
-def test_what_arrived_late_has_arrived(store: JobStore, deliveries: Deliveries) -> None:
+def test_what_arrived_late_has_arrived(store: JobStore) -> None:
+    deliveries = Deliveries(store, LEASE)
     plan(deliveries, finished(store, Callback.to("http://x")))
     [first] = take(deliveries)
-    [second] = eventually(lambda: take(deliveries), within=2)
+    [second] = eventually(lambda: take(deliveries))
     deliveries.arrived(first)
     assert not deliveries.put_off(second, 0)
     time.sleep(LEASE)
     assert take(deliveries) == []
 
 
-def test_what_is_put_off_is_due_when_it_was_said(store: JobStore) -> None:
-    deliveries = Deliveries(store, lease=60)
+def test_what_is_put_off_is_due_when_it_was_said(store: JobStore, deliveries: Deliveries) -> None:
     plan(deliveries, finished(store, Callback.to("http://x")))
     [delivery] = take(deliveries)
     began = time.monotonic()
     assert deliveries.put_off(delivery, 0.15)  # less than the lease
-    eventually(lambda: take(deliveries), within=2)
+    eventually(lambda: take(deliveries))
     assert time.monotonic() - began >= 0.15
 
 
@@ -288,22 +291,25 @@ def broken() -> Answer:
     raise RuntimeError("a bug")
 
 
-def slow() -> Answer:
-    time.sleep(0.5)
-    return Answer(204)
-
-
 def test_one_slow_receiver_does_not_hold_up_the_others(store: JobStore, deliveries: Deliveries, deliver: Any) -> None:
+    answers = threading.Event()
+
+    def slow() -> Answer:
+        answers.wait(10)
+        return Answer(204)
+
     hosts = Hosts(slow=slow, quick=lambda: Answer(200))
     for number in range(3 * AT_ONCE):
         plan(deliveries, finished(store, Callback.to(f"http://slow/{number}")))
     for number in range(20):
         plan(deliveries, finished(store, Callback.to(f"http://quick/{number}")))
-    began = time.monotonic()
     deliver(hosts)
-    eventually(lambda: len(hosts.of("quick")) == 20, within=5)
-    assert time.monotonic() - began < 2
-    assert len(hosts.of("slow")) < 20
+    try:
+        eventually(lambda: len(hosts.of("quick")) == 20)
+        assert len(hosts.of("slow")) <= OF_ONE_HOST
+    finally:
+        answers.set()
+    eventually(lambda: len(hosts.of("slow")) > 2 * OF_ONE_HOST)
     assert hosts.most["slow"] <= OF_ONE_HOST
 
 
@@ -370,19 +376,21 @@ def test_retry_after_is_waited_for(store: JobStore, deliveries: Deliveries, deli
     plan(deliveries, finished(store, Callback.to("http://x/")))
     deliver(Hosts(x=answer))
     eventually(lambda: len(at) == 2)
-    assert 0.7 <= at[1] - at[0] < 1.5
+    assert 0.7 <= at[1] - at[0] < 4, "it was tried again when its lease had ended"
 
 
 def test_two_processes_share_the_work_and_send_each_once(store: JobStore, deliveries: Deliveries, deliver: Any) -> None:
-    one, other = Hosts(x=slow), Hosts(x=slow)
+    def when_both_have_begun() -> Answer:
+        eventually(lambda: one.posted and other.posted, within=4)
+        return Answer(204)
+
+    one, other = Hosts(x=when_both_have_begun), Hosts(x=when_both_have_begun)
     for number in range(16):
         plan(deliveries, finished(store, Callback.to(f"http://x/{number}")))
     deliver(one)
     deliver(other)
-    eventually(lambda: len(one.posted) + len(other.posted) == 16, within=8)
-    assert one.posted
-    assert other.posted
-    assert len({each.id for each in [*one.posted, *other.posted]}) == 16
+    eventually(lambda: len(one.posted) + len(other.posted) >= 16, within=8)
+    assert len({each.id for each in [*one.posted, *other.posted]}) == len(one.posted) + len(other.posted) == 16
 
 
 def test_nothing_is_lost_while_redis_is_away(tmp_path_factory: pytest.TempPathFactory) -> None:
