@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from redis import Redis
+from support.append_only_file import end_of, marked
 from support.bad_entries import NO_EVENTS
 from support.events import Producer, Told, check_order, gaps_in, pending, told_in
 from support.eventually import eventually
@@ -18,6 +19,10 @@ from jobs.model.keys import KEYS
 from launch.redis_server import RedisServer
 
 LEASE = 1.0
+"""Of those that are to lose it soon: a busy machine may hold them up for so long."""
+LONG_LEASE = 30.0
+LOST = "others have what it had"
+"""What a process says whose lease has ended."""
 
 Start = Callable[..., Process]
 
@@ -35,16 +40,16 @@ def told(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(producer: Producer, told: Path, tmp_path: Path, redis: Redis) -> Iterator[Start]:
-    """Start a process of the service ``svc``, and wait until it is a consumer."""
+    """Start a process of the service ``svc``, and wait until it is a consumer; its lease is long unless it says so."""
     started: list[Process] = []
 
     def start(*options: str, **environ: str) -> Process:
-        environ = {"JOBS_REDIS_URL": producer.settings.redis_url, "JOBS_LEASE": str(LEASE), **environ}
+        environ = {"JOBS_REDIS_URL": producer.settings.redis_url, "JOBS_LEASE": str(LONG_LEASE), **environ}
         log = tmp_path / f"svc{len(started)}.log"
         before = consumers(redis, producer)
         arguments = ("svc", str(told), "--owner", producer.owner, *options)
         started.append(ForkedProcess(log, "support.subscribing", *arguments, **environ))
-        eventually(lambda: consumers(redis, producer) - before, within=10)
+        eventually(lambda: consumers(redis, producer) - before, within=20)
         return started[-1]
 
     yield start
@@ -63,6 +68,11 @@ def kept(producer: Producer, part: str) -> str:
 
 def letters(redis: Redis, producer: Producer) -> list[dict[str, str]]:
     return [fields for _, fields in redis.xrange(kept(producer, "dead"))]
+
+
+def handlers(told: Path) -> set[str]:
+    """The processes that have handled something."""
+    return {line.split()[0] for line in told.read_text().splitlines() if line.count(" ") == 2}
 
 
 def all_told(redis: Redis, producer: Producer, told: Path, within: float = 20.0) -> list[Told]:
@@ -99,18 +109,17 @@ def test_processes_share_the_work_in_order_within_each_job(
     for _ in range(3):
         start("--pause", "0.001")
     producer.jobs(100, events=10)
+    eventually(lambda: len(handlers(told)) == 3 or not producer.jobs(10), within=20)  # one may have been held up
     calls = all_told(redis, producer, told)
     assert sorted(calls) == sorted(producer.told)  # each once
     check_order(calls)
-    workers = {line.split()[0] for line in told.read_text().splitlines() if line.count(" ") == 2}
-    assert len(workers) == 3
     assert redis.hlen(kept(producer, "held")) == 0
 
 
 def test_a_killed_process_loses_nothing_and_breaks_no_order(
     producer: Producer, start: Start, told: Path, redis: Redis
 ) -> None:
-    processes = [start("--pause", "0.0005") for _ in range(3)]
+    processes = [start("--pause", "0.0005", JOBS_LEASE=str(LEASE)) for _ in range(3)]
     producer.jobs(50, events=20)
     processes[0].kill()
     producer.jobs(50, events=20)
@@ -118,7 +127,8 @@ def test_a_killed_process_loses_nothing_and_breaks_no_order(
     calls = all_told(redis, producer, told, within=30)
     check_order(calls)
     repeats = len(calls) - len(producer.told)
-    assert repeats <= 2 * 200, f"{repeats} events came twice"
+    losses = 2 + sum(process.text.count(LOST) for process in processes)
+    assert repeats <= losses * 200, f"{repeats} events came twice"
     assert eventually(lambda: len(consumers(redis, producer)) == 1)
     assert not letters(redis, producer)
     assert not redis.exists(kept(producer, "attempts"), kept(producer, "held"))
@@ -127,15 +137,15 @@ def test_a_killed_process_loses_nothing_and_breaks_no_order(
 def test_a_stopped_process_finds_that_others_have_its_events(
     producer: Producer, start: Start, told: Path, redis: Redis
 ) -> None:
-    first = start("--pause", "0.05")
+    first = start("--pause", "0.05", JOBS_LEASE=str(LEASE))
     producer.jobs(30)
     eventually(lambda: told_in(told))
     os.kill(first.popen.pid, signal.SIGSTOP)  # it has seconds of work in hand
-    second = start()
+    second = start(JOBS_LEASE=str(LEASE))
     all_told(redis, producer, told)
     handled = told.read_text().count(f"{first.popen.pid} ")
     os.kill(first.popen.pid, signal.SIGCONT)
-    eventually(lambda: "others have what it had" in first.text, within=20)
+    eventually(lambda: LOST in first.text, within=20)
     assert told.read_text().count(f"{first.popen.pid} ") <= handled + 1, "it went on without asking"
     eventually(lambda: len(consumers(redis, producer)) == 2)
     producer.jobs(30)
@@ -174,11 +184,12 @@ def test_an_event_on_which_the_handler_fails_is_a_dead_letter_in_the_end(
     producer: Producer, start: Start, told: Path, redis: Redis
 ) -> None:
     poison = str(uuid4())
-    start("--fails-on", f"{poison}:2", "--max-deliveries", "4", "--backoff", "0.2")
     producer.jobs(10)
     told_of_poison = [(poison, 1), (poison, 2), (poison, 3)]
     producer.jobs(1, job_id=poison)
     good = producer.jobs(10)
+    fails = ("--fails-on", f"{poison}:2", "--max-deliveries", "4", "--backoff", "0.2")
+    start(*fails, "--start", "beginning")  # all are there: none comes late for another reason
     calls = all_told(redis, producer, told)
     check_order(calls)
     assert [call for call in calls if call[0] == poison] == [told_of_poison[0], *[(poison, 2)] * 4, told_of_poison[2]]
@@ -195,13 +206,13 @@ def test_an_event_that_kills_the_process_is_a_dead_letter_and_its_neighbours_are
 ) -> None:
     poison = str(uuid4())
     options = ("--dies-of", f"{poison}:2", "--max-deliveries", "3")
-    process = start(*options)
+    process = start(*options, JOBS_LEASE=str(LEASE))
     producer.jobs(20)
     producer.jobs(1, job_id=poison)
     producer.jobs(20)
     for _ in range(3):
-        process.popen.wait(10)
-        process = start(*options)
+        process.popen.wait(20)
+        process = start(*options, JOBS_LEASE=str(LEASE))
     calls = all_told(redis, producer, told)
     check_order(calls)
     [letter] = letters(redis, producer)
@@ -259,13 +270,14 @@ def test_a_group_that_the_hard_limit_overtook_is_told_what_it_missed(
 def test_events_in_hand_that_were_trimmed_are_told_as_a_gap(
     producer: Producer, start: Start, told: Path, redis: Redis
 ) -> None:
-    first = start("--pause", "30")
+    first = start("--pause", "30", JOBS_LEASE=str(LEASE))
     producer.jobs(20)
-    in_hand = eventually(lambda: pending(redis, producer.stream, "svc"))
+    eventually(lambda: pending(redis, producer.stream, "svc"))
     first.kill()
+    in_hand = pending(redis, producer.stream, "svc")
     redis.xtrim(producer.stream, 0)
-    start()
-    eventually(lambda: len(gaps_in(told)) == 2, within=3 * LEASE + 2)
+    start(JOBS_LEASE=str(LEASE))
+    eventually(lambda: len(gaps_in(told)) == 2, within=3 * LEASE + 7)
     assert sorted(gaps_in(told)) == sorted([in_hand, 60 - in_hand])
     after = producer.jobs(1)
     eventually(lambda: [call for call in told_in(told) if call[0] == after[0]] == [(after[0], n) for n in (1, 2, 3)])
@@ -318,9 +330,11 @@ def test_redis_may_be_killed_and_come_back(tmp_path: Path, told: Path) -> None:
             for n in range(2)
         ]
         try:
-            eventually(lambda: len(consumers(redis, producer)) == 2, within=10)
+            eventually(lambda: len(consumers(redis, producer)) == 2, within=20)
             producer.jobs(100)
             eventually(lambda: len(told_in(told)) > 20)
+            mark = marked(redis)
+            eventually(lambda: end_of(server, mark))  # else Redis may lose events that it has told
             server.kill()
             time.sleep(2 * LEASE)
             server.start()

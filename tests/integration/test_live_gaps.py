@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 from redis import Redis
+from support.append_only_file import end_of, marked
 from support.events import Producer
 from support.eventually import eventually
 from support.listening import listening
@@ -30,11 +31,14 @@ class Listening:
         self.events: list[Event] = []
         self.gaps: list[Gap] = []
         self.pause = pause
+        self.goes_on = threading.Event()
+        self.goes_on.set()
         self.subscriber = Subscriber("live", owner=producer.owner, **{"settings": producer.settings, **settings})
         self.thread = threading.Thread(target=self.subscriber.run, args=(self._handle, self.gaps.append), daemon=True)
         self.thread.start()
 
     def _handle(self, event: Event) -> None:
+        self.goes_on.wait()
         time.sleep(self.pause)
         self.events.append(event)
 
@@ -44,6 +48,7 @@ class Listening:
 
     def stop(self) -> None:
         self.subscriber.stop()
+        self.goes_on.set()
         self.thread.join(5)
         assert not self.thread.is_alive()
 
@@ -93,7 +98,7 @@ def test_a_killed_connection_costs_no_event_and_repeats_none(producer: Producer,
         producer.jobs(20, events=5)
     stop.set()
     killing.join()
-    eventually(lambda: len(listening.told) >= len(producer.told))
+    eventually(lambda: len(listening.told) >= len(producer.told), within=20)
     producer.jobs(1)
     eventually(lambda: listening.told[-1:] == producer.told[-1:])
     assert listening.told == producer.told
@@ -136,10 +141,12 @@ def test_redis_may_be_killed_and_come_back(tmp_path: Path) -> None:
         eventually(lambda: producer.store.client.pubsub_numpat() == 1)
         producer.jobs(5)
         eventually(lambda: len(listening.told) == 15)
+        mark = marked(producer.store.client)
+        eventually(lambda: end_of(server, mark))  # else Redis may lose events that it has told
         server.kill()
         server.start()
         producer.jobs(5)  # before it has connected again
-        eventually(lambda: len(listening.told) == 30)
+        eventually(lambda: len(listening.told) == 30, within=15)
         listening.stop()
         assert listening.told == producer.told
 
@@ -152,12 +159,12 @@ def test_what_the_stream_no_longer_holds_is_told_as_a_gap(tmp_path: Path) -> Non
         eventually(lambda: redis.pubsub_numpat() == 1)
         producer.jobs(2)
         eventually(lambda: len(listening.told) == 6)
-        listening.pause = 0.5
+        listening.goes_on.clear()
         producer.jobs(1)
-        redis.client_kill_filter(_type="pubsub")  # the handler sleeps: nothing is noticed yet
+        redis.client_kill_filter(_type="pubsub")  # the handler is held up: nothing is noticed yet
         producer.jobs(10)
         redis.xtrim(producer.stream, 7, approximate=False)
-        listening.pause = 0.0
+        listening.goes_on.set()
         eventually(lambda: listening.told[-1:] == producer.told[-1:])
         told = listening.told
         assert told == [*producer.told[: len(told) - 7], *producer.told[-7:]]
