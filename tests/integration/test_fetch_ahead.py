@@ -83,28 +83,35 @@ def test_what_waits_behind_long_jobs_goes_back_in_its_order(site: Service, redis
     assert {(each["status"], each["attempt"]) for each in documents} == {("Completed", 1)}
     *begun, overtook = [each["started_at"] for each in documents]
     assert begun == sorted(begun)
-    assert overtook < begun[3]
+    assert sum(documents[-1]["created_at"] < each < overtook for each in begun) <= 2
     assert "fetched ahead go back to the queue" in site.workers[0].text
 
 
 def test_a_plain_task_that_waits_behind_long_jobs_goes_back_too(site: Service, redis: Redis) -> None:
-    site.start_ready_worker("-c", "1")
+    worker = site.start_ready_worker("-c", "1")
     with create_celery(site.settings) as app:
         app.send_task("sample.plain", (0, 0)).get(timeout=20)  # connected, before the quick jobs run out
-        busy(site, redis)
-        [long] = submit(site, [LONG])
-        for number in range(3):
-            app.send_task("sample.plain", (number, number))
-        behind = submit(site, [NOOP] * 5)
-        site.finished(long, within=60)  # it ran, and they waited behind it
-        eventually(lambda: not redis.llen("default"), within=20)
-        eventually(lambda: not redis.hlen("unacked"), within=20)
-    told = site.workers[0].text
-    assert len(re.findall(r"Task sample\.plain\[\S+\] succeeded", told)) == 4
-    assert len(re.findall(r"Task sample\.plain\[\S+\] received", told)) > 4
-    site.finished(behind[0])
-    told = site.workers[0].text
-    assert told.rindex("Task sample.plain") < told.index(f"Task demo.noop[{behind[0]}] succeeded")
+        eventually(lambda: "] succeeded" in worker.text)
+
+        def went_back() -> bool:
+            """Whether one did: none is fetched ahead if the machine was slow at that moment."""
+            before = len(worker.text)
+            busy(site, redis)
+            [long] = submit(site, [LONG])
+            for number in range(3):
+                app.send_task("sample.plain", (number, number))
+            behind = submit(site, [NOOP] * 5)
+            site.finished(long, within=60)  # it ran, and they waited behind it
+            site.finished(behind[0], within=20)
+            eventually(lambda: not redis.llen("default"), within=20)
+            eventually(lambda: not redis.hlen("unacked"), within=20)
+            eventually(lambda: f"Task demo.noop[{behind[-1]}] succeeded" in worker.text)
+            told = worker.text[before:]
+            assert len(re.findall(r"Task sample\.plain\[\S+\] succeeded", told)) == 3
+            assert told.rindex("Task sample.plain") < told.index(f"Task demo.noop[{behind[0]}] succeeded")
+            return len(re.findall(r"Task sample\.plain\[\S+\] received", told)) > 3
+
+        eventually(went_back, within=30)
 
 
 def test_a_worker_that_is_stopped_leaves_them_to_others(site: Service, redis: Redis) -> None:
