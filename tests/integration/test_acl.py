@@ -112,6 +112,7 @@ def test_a_process_that_dies_is_taken_over_with_the_same_access(
 ) -> None:
     one, other, seen = subscriber(own_url, mode), subscriber(own_url, mode), list[Event]()
     with running(one, seen), running(other, seen):
+        eventually(lambda: redis.zcard(KEYS.subscription(f"{OWNER}:{OWNER}", "consumers")) >= 2, within=10)
         jobs = {created(store, OWNER) for _ in range(50)}
         eventually(lambda: jobs <= {event.job_id for event in seen}, within=10)
         one.stop()

@@ -68,7 +68,7 @@ def test_every_event_is_once_in_the_file_though_the_process_is_killed_again_and_
         audit.start()
         lines = len(audit.lines)
         producer.jobs(30, events=6)
-        eventually(lambda lines=lines: len(audit.lines) > lines, within=10)
+        eventually(lambda lines=lines: len(audit.lines) > lines, within=20)
         time.sleep(chance.uniform(0, 0.1))
         audit.kill()
     process = audit.start()
@@ -93,7 +93,7 @@ def test_what_was_written_and_not_acknowledged_is_not_written_again(server: Redi
             file.write(b'{"entry":"%s","event":%s}\n' % (entry.id.encode(), entry.text or b""))
         file.write(b'{"entry":"%s","ev' % taken[5].id.encode())
     process = audit.start()
-    eventually(lambda: len(audit.lines) == 12, within=10)
+    eventually(lambda: len(audit.lines) == 12, within=20)
     eventually(lambda: pending(producer.store.client, KEYS.stream, "audit") == 0)
     assert sorted(told for _, told in audit.lines) == sorted(producer.told)
     assert "5 events were written before" in process.text
@@ -102,7 +102,8 @@ def test_what_was_written_and_not_acknowledged_is_not_written_again(server: Redi
 
 def test_a_second_audit_of_one_file_is_refused(server: RedisServer, audit: Audit, tmp_path: Path) -> None:
     audit.start()
-    eventually(lambda: audit.file.exists(), within=10)
+    with connect(server.url) as redis:
+        eventually(lambda: redis.exists(KEYS.subscriptions), within=20)  # it has the file, and reads
     second = Process(tmp_path / "second.log", "subscribers.audit", **audit.environ)
     assert second.popen.wait(20) == 2
     assert "is written by another process" in second.text
@@ -112,7 +113,7 @@ def test_it_writes_into_the_data_directory_unless_it_is_told_otherwise(server: R
     environ = {"JOBS_REDIS_URL": server.url, "JOBS_DATA_DIR": str(tmp_path / "data")}
     process = Process(tmp_path / "log", "subscribers.audit", **environ)
     try:
-        eventually(lambda: (tmp_path / "data" / "audit.jsonl").exists(), within=10)
+        eventually(lambda: (tmp_path / "data" / "audit.jsonl").exists(), within=20)
         assert process.stop() == 0
     finally:
         process.kill()
@@ -122,7 +123,7 @@ def test_it_writes_into_the_data_directory_unless_it_is_told_otherwise(server: R
 def test_while_redis_is_away_it_can_be_stopped_in_order(tmp_path: Path, number: int) -> None:
     process = Process(tmp_path / "log", "subscribers.audit", JOBS_REDIS_URL=NOWHERE, JOBS_DATA_DIR=str(tmp_path))
     try:
-        eventually(lambda: "no connection to Redis; trying again" in process.text, within=10)
+        eventually(lambda: "no connection to Redis; trying again" in process.text, within=20)
         process.popen.send_signal(number)
         assert process.popen.wait(10) == 0
         assert "Traceback" not in process.text

@@ -85,7 +85,6 @@ def test_a_name_that_changes_its_meaning_gains_nothing() -> None:
             post(
                 f"http://rebinding.example:{receiver.port}/",
                 Allowed.from_text("127.0.0.0/8"),
-                within=0.4,
                 resolve=rebinding,
             )
         assert asked == ["rebinding.example"]
@@ -162,7 +161,7 @@ def test_an_attempt_has_an_end_however_the_receiver_drips() -> None:
         began = time.monotonic()
         with pytest.raises(NotAnswered, match=r"no answer within 0\.5 s"):
             post(f"http://127.0.0.1:{listener.getsockname()[1]}/", within=0.5)
-        assert time.monotonic() - began < 3, "all that drips takes more than five"
+        assert time.monotonic() - began < 5, "all that drips takes more than five"
         thread.join(5)
 
 
@@ -211,8 +210,9 @@ def test_what_is_no_answer_is_told(answer: bytes) -> None:
 
 
 def test_nobody_there_and_no_such_name_are_told() -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port = listener.getsockname()[1]
-    for url in (f"http://127.0.0.1:{port}/", "http://nobody.invalid/", "http://" + "x" * 64 + ".invalid/"):
-        with pytest.raises(NotAnswered, match="ConnectError"):
-            post(url)
+    with closing(socket.socket()) as silent:
+        silent.bind(("127.0.0.1", 0))  # and does not listen: the port is nobody else's meanwhile
+        port = silent.getsockname()[1]
+        for url in (f"http://127.0.0.1:{port}/", "http://nobody.invalid/", "http://" + "x" * 64 + ".invalid/"):
+            with pytest.raises(NotAnswered, match="ConnectError"):
+                post(url)

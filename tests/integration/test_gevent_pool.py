@@ -13,7 +13,7 @@ from launch.redis_server import RedisServer
 
 pytestmark = WITH_ONE_SERVER
 
-LEASE = 1.0
+LEASE = 2.0
 GRACE = 6.0
 """Longer than the 2 s that Celery's worker may take there to notice that it is to read no more."""
 
@@ -48,7 +48,7 @@ def is_fetching(redis: Redis) -> bool:
 
 
 def test_a_job_that_outlasts_its_lease_runs_once(site: Service) -> None:
-    jobs = [submit(site, "demo.random_delay", parameters={"seconds": 3 * LEASE}) for _ in range(3)]
+    jobs = [submit(site, "demo.random_delay", parameters={"seconds": 2 * LEASE}) for _ in range(3)]
     ended = [site.finished(job_id) for job_id in jobs]
     assert [(job["status"], job["attempt"]) for job in ended] == [("Completed", 1)] * 3
     assert "MonkeyPatchWarning" not in site.workers[0].text

@@ -211,17 +211,23 @@ def test_when_the_connection_breaks_all_are_asked_again(own_server: RedisServer)
 
 
 def test_a_server_that_hangs_is_an_error_after_two_tries_whoever_asks_and_whenever(own_server: RedisServer) -> None:
-    limit, took = 1.0, []
-    with Busy(own_server.url, within=limit) as busy:
-        os.kill(own_server.pid, signal.SIGSTOP)
-        try:
-            while len(took) < 12:
-                took.append(busy.time_to_an_error())
-                time.sleep(limit / 4)
-            assert max(each.result(5) for each in took) < 2.6 * limit
-            assert isinstance(busy.holds.exception(), TimeoutError)
-        finally:
-            os.kill(own_server.pid, signal.SIGCONT)
+    limit = 1.0
+
+    def longest_wait() -> float:
+        took = []
+        with Busy(own_server.url, within=limit) as busy:
+            os.kill(own_server.pid, signal.SIGSTOP)
+            try:
+                while len(took) < 12:
+                    took.append(busy.time_to_an_error())
+                    time.sleep(limit / 4)
+                longest = max(each.result(10) for each in took)
+                assert isinstance(busy.holds.exception(), TimeoutError)
+            finally:
+                os.kill(own_server.pid, signal.SIGCONT)
+        return longest
+
+    eventually(lambda: longest_wait() < 2.6 * limit, within=3 * 12 * limit / 4)  # again if the machine held us up
 
 
 @pytest.mark.parametrize("asks", ["kill", "keep"])

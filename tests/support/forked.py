@@ -35,7 +35,7 @@ class Forked:
         assert self._process.pid is not None
         self.pid = self._process.pid
         with suppress(ProcessLookupError):  # it has ended already
-            eventually(lambda: os.getpgid(self.pid) == self.pid, every=0.001)
+            eventually(lambda: os.getpgid(self.pid) == self.pid, within=20, every=0.001)
 
     def poll(self) -> int | None:
         return self._process.exitcode
