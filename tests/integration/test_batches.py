@@ -94,7 +94,8 @@ def test_who_has_this_version_of_a_batch_that_goes_on_is_told_so(service: Servic
 
 def test_a_thousand_jobs_are_one_step_and_all_are_done_in_order_of_the_submit(service: Service, owner: str) -> None:
     batch = service.submit_batch([noop(n) for n in range(1000)], owner=owner, wait=50).json()
-    assert batch["counts"] == counts(Completed=1000)
+    done = service.get(f"/batches/{batch['id']}", params={"wait": 50}).json()  # on a busy machine, it goes on till then
+    assert done["counts"] == counts(Completed=1000)
     assert len(set(batch["jobs"])) == 1000
     path, numbers = f"/batches/{batch['id']}/jobs?limit=200", []
     while path:

@@ -121,7 +121,7 @@ def test_a_worker_that_is_stopped_leaves_them_to_others(site: Service, redis: Re
     left = redis.llen("default")
     assert left > 0
     second = site.start_ready_worker("-c", "1")
-    eventually(lambda: not redis.llen("default"), within=30)
+    eventually(lambda: not redis.llen("default"), within=60)
     jobs = eventually(lambda: int(redis.hget("jobs:counts", "finished") or 0) == submitted)
     assert jobs
     assert "enqueued" not in second.text  # no reconciler had to look for any

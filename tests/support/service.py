@@ -57,7 +57,7 @@ class Service:
 
     def start_web(self) -> Process:
         self.web = Process(self.directory / "web.log", "app", PORT=str(self.port), **self.environ)
-        eventually(self._answers, within=20)
+        eventually(self._answers, within=60)
         return self.web
 
     def have_one_worker(self) -> Process:
@@ -73,7 +73,7 @@ class Service:
     def start_ready_worker(self, *options: str, **settings: str) -> Process:
         """One that takes jobs, and whose types the front door knows."""
         worker = self.start_worker(*options, **settings)
-        eventually(lambda: " ready." in worker.text, within=30)
+        eventually(lambda: " ready." in worker.text, within=60)
         eventually(lambda: self.get("/job-types").json(), within=20)
         return worker
 
