@@ -78,17 +78,19 @@ def test_a_worker_that_is_stopped_gives_its_job_back_and_ends(site: Service) -> 
     assert site.post(f"/jobs/{job_id}/cancel").status_code == 200
 
 
-def test_one_that_is_to_stop_fetches_no_more_while_its_jobs_end(site: Service) -> None:
+def test_one_that_is_to_stop_fetches_no_more_while_its_jobs_end(site: Service, tmp_path: Path) -> None:
     """Its last fetch is ended: what comes now is for other workers, and not for a connection that nobody reads."""
-    running = submit(site, "demo.random_delay", parameters={"seconds": GRACE - 1})
+    end = tmp_path / "end"
+    running = submit(site, "sample.until", parameters={"file": str(end)})
     eventually(lambda: site.get(f"/jobs/{running}").json()["status"] == "InProgress")
     worker = site.workers.pop()
     worker.popen.terminate()
     with Redis.from_url(site.environ["JOBS_REDIS_URL"]) as redis:
-        eventually(lambda: not is_fetching(redis), within=4)
+        eventually(lambda: not is_fetching(redis), within=GRACE - 1)
         job_id = submit(site, "demo.noop")
         assert worker.popen.poll() is None
         assert redis.llen("default") == 1
+    end.touch()
     assert worker.popen.wait(2 * GRACE) == 0
     assert site.get(f"/jobs/{running}").json()["status"] == "Completed"
     assert site.post(f"/jobs/{job_id}/cancel").status_code == 200
