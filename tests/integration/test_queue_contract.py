@@ -113,7 +113,7 @@ def test_a_default_timeout_of_sockets_holds_up_nobody(redis_server: RedisServer)
     try:
         began = time.monotonic()
         client.ping()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
     finally:
         socket.setdefaulttimeout(None)
         client.close()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,6 +20,7 @@ from support.processes import is_gone
 from support.publishing import created, store_of
 from support.service import Service
 from support.stored import job_ids
+from support.timing import assert_takes
 
 from jobs.model.events import Event
 from jobs.model.keys import KEYS
@@ -73,6 +75,16 @@ def submit(site: Service, job_type: str, **body: Any) -> str:
     return str(answer.json()["id"])
 
 
+def held(file: Path) -> dict[str, Any]:
+    """A body: a job that runs until there is the file."""
+    return {"type": "sample.holds", "parameters": {"file": str(file)}}
+
+
+def submit_held(site: Service, file: Path) -> str:
+    body = held(file)
+    return submit(site, body.pop("type"), **body)
+
+
 def running(site: Service, job_id: str) -> dict[str, Any]:
     return eventually(lambda: (d := site.get(f"/jobs/{job_id}").json())["status"] == "InProgress" and d, within=15)
 
@@ -82,10 +94,11 @@ def events_of(redis: Redis, job_id: str) -> list[Event]:
     return [event for event in events if event.job_id == job_id]
 
 
-def test_a_job_whose_worker_is_killed_runs_again_on_another(site: Service, redis: Redis) -> None:
-    job_id = submit(site, "demo.random_delay", parameters={"seconds": 1.5})
+def test_a_job_whose_worker_is_killed_runs_again_on_another(site: Service, redis: Redis, tmp_path: Path) -> None:
+    job_id = submit_held(site, tmp_path / "goes on")
     running(site, job_id)
     site.workers[0].kill()
+    (tmp_path / "goes on").touch()
     site.start_worker()
     done = site.finished(job_id, within=LEASE + RECOVERED_WITHIN)
     assert (done["status"], done["attempt"]) == ("Completed", 2)
@@ -95,27 +108,33 @@ def test_a_job_whose_worker_is_killed_runs_again_on_another(site: Service, redis
     assert redis.zcard(KEYS.leases) == 0
 
 
-def test_a_batch_whose_worker_is_killed_ends_once_with_every_job_counted(site: Service, redis: Redis) -> None:
-    slow = {"type": "demo.random_delay", "parameters": {"seconds": 0.4}}
-    batch = site.submit_batch([slow] * 12).json()
+def test_a_batch_whose_worker_is_killed_ends_once_with_every_job_counted(
+    site: Service, redis: Redis, tmp_path: Path
+) -> None:
+    batch = site.submit_batch([{"type": "demo.noop"}] * 4 + [held(tmp_path / "goes on")] * 8).json()
     path = f"/batches/{batch['id']}"
-    eventually(lambda: 4 <= site.get(path).json()["counts"]["Completed"] < 8, within=15)
+    so_far = {"New": 4, "InProgress": 4, "Completed": 4, "Failed": 0, "Cancelled": 0}
+    eventually(lambda: site.get(path).json()["counts"] == so_far, within=15)
     site.workers[0].kill()
+    (tmp_path / "goes on").touch()
     site.start_worker()
     done = site.get(path, params={"wait": LEASE + RECOVERED_WITHIN}).json()
     assert done["counts"] == {"New": 0, "InProgress": 0, "Completed": 12, "Failed": 0, "Cancelled": 0}
     assert [e.name for e in events_of(redis, batch["id"])] == ["batch.completed"]
 
 
-def test_a_job_whose_process_is_killed_runs_again_at_once(site: Service, redis: Redis) -> None:
-    job_id = submit(site, "demo.random_delay", parameters={"seconds": 1.5})
-    running(site, job_id)
-    _, pid = str(redis.hget(KEYS.record(job_id), "holder")).split("/")
-    os.kill(int(pid), signal.SIGKILL)
-    began = time.monotonic()
-    done = site.finished(job_id)
-    assert (done["status"], done["attempt"]) == ("Completed", 2)
-    assert time.monotonic() - began < 1.5 + LEASE
+def test_a_job_whose_process_is_killed_runs_again_at_once(site: Service, redis: Redis, tmp_path: Path) -> None:
+    def lose_its_process() -> None:
+        file = tmp_path / uuid4().hex
+        job_id = submit_held(site, file)
+        running(site, job_id)
+        _, pid = str(redis.hget(KEYS.record(job_id), "holder")).split("/")
+        os.kill(int(pid), signal.SIGKILL)
+        file.touch()
+        done = site.finished(job_id)
+        assert (done["status"], done["attempt"]) == ("Completed", 2)
+
+    assert_takes(lose_its_process, at_least=0, at_most=LEASE)
 
 
 def test_a_job_that_kills_its_process_is_failed_after_its_attempts(site: Service) -> None:
@@ -146,14 +165,15 @@ def test_a_long_queue_is_not_taken_for_lost_messages(site: Service, redis: Redis
     assert "enqueued" not in site.workers[0].text[before:]
 
 
-def test_a_stopped_worker_writes_nothing_after_its_lease(site: Service, redis: Redis) -> None:
+def test_a_stopped_worker_writes_nothing_after_its_lease(site: Service, redis: Redis, tmp_path: Path) -> None:
     first = site.workers[0]
-    job_id = submit(site, "demo.random_delay", parameters={"seconds": 1.0})
+    job_id = submit_held(site, tmp_path / "goes on")
     running(site, job_id)
     group = psutil.Process(first.popen.pid)
     everyone = [group, *group.children(recursive=True)]
     for process in everyone:
         process.suspend()
+    (tmp_path / "goes on").touch()
     site.start_worker()
     done = site.finished(job_id, within=3 * LEASE + RECOVERED_WITHIN)
     assert (done["status"], done["attempt"]) == ("Completed", 2)
@@ -197,12 +217,22 @@ def test_a_delay_of_days_waits_in_our_index_only(site: Service, redis: Redis) ->
     assert redis.zscore(KEYS.scheduled, job_id) is None
 
 
+def test_a_job_that_waits_for_its_next_attempt_says_when_and_why(site: Service) -> None:
+    job_id = submit(site, "sample.unreachable")
+    waiting = eventually(lambda: (d := site.get(f"/jobs/{job_id}").json())["run_at"] and d)
+    assert (waiting["status"], waiting["attempt"], waiting["error"]["retryable"]) == ("New", 1, True)
+    assert site.post(f"/jobs/{job_id}/cancel").status_code == 200
+
+
 def test_a_retryable_failure_runs_again_after_a_pause(site: Service, redis: Redis) -> None:
     job_id = submit(site, "demo.fail", parameters={"retryable": True})
-    waiting = eventually(lambda: (d := site.get(f"/jobs/{job_id}").json())["run_at"] and d)
-    assert (waiting["status"], waiting["attempt"], waiting["error"]["type"]) == ("New", 1, "demo-failure")
     done = site.finished(job_id, within=20)
     assert (done["status"], done["attempt"], done["error"]["retryable"]) == ("Failed", 3, True)
+    told = [event.data for event in events_of(redis, job_id)]
+    assert [(each["status"], each["attempt"]) for each in told[2:4]] == [("New", 1), ("InProgress", 2)]
+    paused = [datetime.fromisoformat(event.time) for event in events_of(redis, job_id)[2:4]]
+    assert (paused[1] - paused[0]).total_seconds() >= 0.49  # half a second at least, and both are rounded
+    assert told[2]["error"]["type"] == "demo-failure"
     assert [e.sequence for e in events_of(redis, job_id)] == list(range(1, 8))
 
 
@@ -265,10 +295,13 @@ def test_a_cancelled_job_never_starts_after_a_restart(site: Service) -> None:
     assert (document["status"], document["attempt"]) == ("Cancelled", 0)
 
 
-def test_a_job_whose_process_is_told_to_end_runs_again(site: Service, redis: Redis) -> None:
-    job_id = submit(site, "demo.random_delay", parameters={"seconds": 1.5})
+def test_a_job_whose_process_is_told_to_end_runs_again(site: Service, redis: Redis, tmp_path: Path) -> None:
+    job_id = submit_held(site, tmp_path / "goes on")
     running(site, job_id)
-    os.kill(int(str(redis.hget(KEYS.record(job_id), "holder")).partition("/")[2]), signal.SIGTERM)
+    pid = int(str(redis.hget(KEYS.record(job_id), "holder")).partition("/")[2])
+    os.kill(pid, signal.SIGTERM)
+    eventually(lambda: is_gone(pid))
+    (tmp_path / "goes on").touch()
     done = site.finished(job_id, within=20)
     assert (done["status"], done["attempt"]) == ("Completed", 2)
 
@@ -288,14 +321,13 @@ def test_a_result_that_there_is_no_memory_to_write_ends_the_job_alone(front_door
         assert site.workers[0].popen.poll() is None
 
 
-def test_a_stopped_worker_gives_its_job_back_after_the_grace(front_door: Service) -> None:
+def test_a_stopped_worker_gives_its_job_back_after_the_grace(front_door: Service, tmp_path: Path) -> None:
     with site_with(front_door, JOBS_GRACE="1") as site:
-        job_id = submit(site, "demo.random_delay", parameters={"seconds": 4})
+        job_id = submit_held(site, tmp_path / "goes on")
         running(site, job_id)
         site.start_worker()
-        began = time.monotonic()
         assert site.workers[0].stop() == 0
-        assert time.monotonic() - began < 4
+        (tmp_path / "goes on").touch()
         done = site.finished(job_id, within=20)
         assert (done["status"], done["attempt"], done["max_attempts"]) == ("Completed", 2, 4)
 

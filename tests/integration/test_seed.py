@@ -14,7 +14,7 @@ def test_a_job_that_ends_in_time_is_answered_200_in_the_seeds_words(service: Ser
 
 
 def test_a_job_that_takes_longer_is_answered_202_with_its_id(service: Service) -> None:
-    answer = service.post("/Jobs/StartJobWithTimeout", {"initialTimeout": 100, "parameters": {"seconds": 0.5}})
+    answer = service.post("/Jobs/StartJobWithTimeout", {"initialTimeout": 100, "parameters": {"seconds": 2}})
     assert answer.status_code == 202
     assert answer.headers["Location"] == f"{service.url}/Jobs/get?jobId={answer.json()}"
     looked = service.session.get(answer.headers["Location"], timeout=5)

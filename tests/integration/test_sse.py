@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -34,11 +35,13 @@ def submit(service: Service, **body: Any) -> str:
     return str(service.submit("demo.random_delay", **body).json()["id"])
 
 
-def test_the_events_of_a_job_come_as_they_happen_and_end_with_it(service: Service) -> None:
-    job_id = submit(service, parameters={"seconds": 1.2})
+def test_the_events_of_a_job_come_as_they_happen_and_end_with_it(service: Service, tmp_path: Path) -> None:
+    goes_on = tmp_path / "goes on"
+    job_id = str(service.submit("sample.holds", parameters={"file": str(goes_on)}).json()["id"])
     with stream(service, f"/jobs/{job_id}/events") as received:
-        eventually(lambda: received.names[:2] == ["created", "updated"], within=2)
+        eventually(lambda: received.names == ["created", "updated", "progress"])
         assert not received.has_ended
+        goes_on.touch()
         eventually(lambda: received.has_ended)
     assert received.names == ["created", "updated", "progress", "progress", "completed"]
     assert received.ids == [f"{job_id}:{sequence}" for sequence in (1, 2, 3, 4, 5)]

@@ -33,7 +33,7 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 
 @pytest.fixture(scope="module")
 def front_door(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    settings = {"JOBS_LEASE": "1", "JOBS_REDIS_URL": of_its_own(redis_server)}
+    settings = {"JOBS_LEASE": "2", "JOBS_REDIS_URL": of_its_own(redis_server)}
     with Service(tmp_path_factory.mktemp("stopping"), redis_server, **settings).without_workers() as service:
         yield service
 

@@ -11,6 +11,9 @@ from marshmallow import Schema, ValidationError, fields, validate, validates
 from support.odd_errors import RAISED
 from workers import Job, job
 
+LONGEST_HOLD = 40.0
+"""Seconds after which a job that a test has forgotten goes on."""
+
 
 class Greeting(Schema):
     name = fields.String(required=True, validate=validate.Length(1, 20))
@@ -30,6 +33,10 @@ class Even(Schema):
 class Steps(Schema):
     steps = fields.Integer(load_default=100)
     every = fields.Float(load_default=0.05)
+
+
+class Holding(Schema):
+    file = fields.String(required=True)
 
 
 class Marking(Schema):
@@ -70,6 +77,17 @@ def not_json(job: Job) -> float:
 @job("sample.raises")
 def raises(job: Job) -> None:
     raise ValueError("Grüße \ud800")
+
+
+@job("sample.holds", schema=Holding)
+def holds(job: Job, file: str) -> dict[str, bool]:
+    """Report half of it, and go on when the test has made the file: until then it runs, however slow the machine is."""
+    job.progress(1, 2, "step 1")
+    until = time.monotonic() + LONGEST_HOLD
+    while not Path(file).exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    job.progress(2, 2, "step 2")
+    return {"held": True}
 
 
 @job("sample.marks", schema=Marking)
