@@ -71,7 +71,7 @@ def test_event_source_misses_nothing_when_the_web_process_is_killed(
     service: Service, browser: Browser, owner: str
 ) -> None:
     browser.run(f"follow('many', '/events?owner={owner}')")
-    steps = {"steps": 80, "every": 0.1}
+    steps = {"steps": 6000, "every": 0.1}
     followed = str(service.submit("sample.steps", owner=owner, parameters=steps).json()["id"])
     browser.run(f"follow('one', '/jobs/{followed}/events')")
     with store_of(service.settings) as store, Redis.from_url(service.redis.url, decode_responses=True) as redis:
@@ -84,8 +84,8 @@ def test_event_source_misses_nothing_when_the_web_process_is_killed(
                 created(store, owner)  # while nobody could be told
             service.start_web()
             for name in ("many", "one"):
-                eventually(lambda name=name, kill=kill: seen(browser, name)["opened"] >= kill + 2, within=10)
-        service.finished(followed)
+                eventually(lambda name=name, kill=kill: seen(browser, name)["opened"] >= kill + 2, within=20)
+        assert service.post(f"/jobs/{followed}/cancel").status_code == 200
         last = created(store, owner)
         eventually(lambda: last in "".join(seen(browser, "many")["texts"]), within=10)
         many, one = in_stream(redis, owner), in_stream(redis, owner, followed)

@@ -160,6 +160,7 @@ def test_one_that_does_not_read_is_cut_and_resumes_where_it_was(
     service: Service, store: JobStore, streams: Streams
 ) -> None:
     slow = streams.open_unread("/events?owner=o")
+    eventually(lambda: slow.read() or slow.has_begun)
     quick = streams.open("/events?owner=o")
     streams.read(lambda: quick.has_begun, within=5)
     sent = read_during(streams, lambda: told_at_length(store, "o", MOST_BEHIND + 500))

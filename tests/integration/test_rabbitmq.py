@@ -145,13 +145,17 @@ def test_a_letter_that_cannot_be_kept_holds_nobody_up(site: Service, rabbitmq: R
     redis.delete(KEYS.dead)
 
 
-def test_a_job_whose_message_is_set_aside_gets_another(site: Service, rabbitmq: RabbitMQ, redis: Redis) -> None:
+def test_a_job_whose_message_is_set_aside_gets_another(
+    site: Service, rabbitmq: RabbitMQ, redis: Redis, tmp_path: Path
+) -> None:
     """A worker that does not know the type yet may have taken it."""
-    busy = [site.submit("demo.random_delay", parameters={"seconds": 1.0}).json()["id"] for _ in range(4)]
+    held = {"file": str(tmp_path / "goes on")}
+    busy = [site.submit("sample.holds", parameters=held).json()["id"] for _ in range(4)]
     eventually(lambda: all(redis.hget(KEYS.record(each), "status") == "InProgress" for each in busy))
     job_id = site.submit("demo.noop").json()["id"]
     assert rabbitmq.purge("default") == 1
     rabbitmq.send(in_amqp(message("nobody.knows", job_id, owner="anonymous")))
+    (tmp_path / "goes on").touch()
     assert site.finished(job_id, within=15)["status"] == "Completed"
     assert redis.zscore(KEYS.waiting("default"), job_id) is None
     assert redis.exists("default") == 0
@@ -161,7 +165,7 @@ def test_a_message_that_comes_while_redis_is_away_is_set_aside_afterwards(
     site: Service, rabbitmq: RabbitMQ, redis: Redis
 ) -> None:
     """Until then its broker keeps it, and its job is not forgotten: nobody else would give that another."""
-    job_id = site.submit("demo.noop", delay=1).json()["id"]
+    job_id = site.submit("demo.noop", delay=3).json()["id"]
     assert redis.zrem(KEYS.scheduled, job_id)  # as when its message is on its way
     told = site.workers[0].text.count(WAITS)
     site.redis.kill()
@@ -181,7 +185,7 @@ def test_a_redis_that_is_full_keeps_no_message_from_being_set_aside(
     site: Service, rabbitmq: RabbitMQ, redis: Redis
 ) -> None:
     """Else they take all places of a worker, and the jobs that would make room do not run."""
-    job_id = site.submit("demo.noop", delay=1).json()["id"]
+    job_id = site.submit("demo.noop", delay=3).json()["id"]
     assert redis.zrem(KEYS.scheduled, job_id)
     redis.config_set("maxmemory", 1)
     try:
@@ -310,7 +314,7 @@ def test_a_worker_of_greenlets_is_not_slow(site: Service, rabbitmq: RabbitMQ, tm
     url = rabbitmq.url.removesuffix("/") + "greenlets"
     with Service(tmp_path, site.redis, JOBS_BROKER_URL=url).without_workers() as other:
         other.start_ready_worker("-P", "gevent")
-        assert other.submit_batch([{"type": "demo.noop"}] * 300, wait=15).json()["counts"]["Completed"] == 300
+        assert other.submit_batch([{"type": "demo.noop"}] * 300, wait=25).json()["counts"]["Completed"] == 300
 
 
 @pytest.fixture
@@ -376,11 +380,13 @@ def test_a_record_of_which_no_message_can_be_made_harms_no_other_job(
     site: Service, rabbitmq: RabbitMQ, redis: Redis
 ) -> None:
     many = MOST_AT_ONCE + 10
-    damaged = site.submit_batch([{"type": "demo.noop", "delay": 2}] * many).json()["jobs"]
-    for job_id in damaged:
-        redis.hset(KEYS.record(job_id), "priority", 300)
-    sound = site.submit("demo.noop", delay=2).json()["id"]
-    assert site.finished(sound)["status"] == "Completed"
+    damaged = site.submit_batch([{"type": "demo.noop", "delay": 4}] * many).json()["jobs"]
+    with redis.pipeline() as pipe:  # long before their time has come
+        for job_id in damaged:
+            pipe.hset(KEYS.record(job_id), "priority", 300)
+        pipe.execute()
+    sound = site.submit("demo.noop", delay=4).json()["id"]
+    assert site.finished(sound, within=20)["status"] == "Completed"
     for job_id in damaged:
         assert site.post(f"/jobs/{job_id}/cancel").json()["status"] == "Cancelled"
 

@@ -19,6 +19,7 @@ from support.commands import in_a_process
 from support.eventually import eventually
 from support.processes import ROOT, clean_environ
 from support.raw_http import Answer, read_answer
+from support.timing import assert_takes
 
 from app.lingering import LINGER
 from app.server import IDLE_GRACE
@@ -27,6 +28,7 @@ from launch.redis_server import free_port
 
 SERVED = """
 import resource, sys
+import app.server
 from app.server import Server, raise_file_limit
 
 def load():
@@ -80,6 +82,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLI
 raise_file_limit()
 server = Server("127.0.0.1", int(sys.argv[1]), 1, load)
 server.cfg.set("keepalive", int(sys.argv[2]))
+app.server.IDLE_GRACE = float(sys.argv[3])
 server.run()
 """
 HOST = b"Host: localhost\r\n"
@@ -88,11 +91,11 @@ HOST = b"Host: localhost\r\n"
 class Served:
     """The server in a process of its own."""
 
-    def __init__(self, log: Path, keepalive: int = 75) -> None:
+    def __init__(self, log: Path, keepalive: int = 75, idle_grace: float = IDLE_GRACE) -> None:
         self.port, self.log = free_port(), log
         with log.open("wb") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVED, str(self.port), str(keepalive)],
+                [sys.executable, "-c", SERVED, str(self.port), str(keepalive), str(idle_grace)],
                 env=clean_environ(),
                 cwd=ROOT,
                 stdout=stream,
@@ -268,15 +271,18 @@ def test_whoever_never_ends_a_body_that_is_not_read_is_let_go(served: Served) ->
     with served.connect() as silent:
         silent.sendall(post(CLOSE, b"Content-Length: 100000000000"))
         assert read_answer(silent).status == 413
-        eventually(lambda: is_closed_by_the_other_side(silent), within=LINGER + 0.5)
+        eventually(lambda: is_closed_by_the_other_side(silent), within=LINGER + 3)
 
 
 @pytest.mark.parametrize(("path", "status"), [(b"/", 200), (b"/nowhere", 404)])
 def test_a_connection_whose_last_request_has_come_is_closed_at_once(served: Served, path: bytes, status: int) -> None:
-    with served.connect() as connection:
-        connection.sendall(post(CLOSE, b"Content-Length: 3", body=b"abc").replace(b" / ", b" " + path + b" ", 1))
-        assert read_answer(connection).status == status
-        assert is_closed_by_the_other_side(connection)
+    def closed() -> None:
+        with served.connect() as connection:
+            connection.sendall(post(CLOSE, b"Content-Length: 3", body=b"abc").replace(b" / ", b" " + path + b" ", 1))
+            assert read_answer(connection).status == status
+            eventually(lambda: is_closed_by_the_other_side(connection))
+
+    assert_takes(closed, at_least=0, at_most=LINGER / 2)
 
 
 def is_closed_by_the_other_side(connection: socket.socket) -> bool:
@@ -353,7 +359,7 @@ def test_a_connection_without_a_request_is_closed_after_a_while_and_one_in_use_i
             while time.monotonic() - began < 4:
                 used.sendall(get())
                 assert read_answer(used).status == 200
-                time.sleep(0.5)
+                time.sleep(0.2)
             assert (idle.recv(1), half.recv(1), parked.recv(1)) == (b"", b"", b"")
             used.sendall(get(b"/slow"))
             assert read_answer(used).body == b"done"
@@ -407,7 +413,7 @@ def test_idle_connections_do_not_hold_up_the_end_and_running_requests_are_answer
 
 @pytest.mark.parametrize("after", [0.0, 0.25, 0.5, 0.75])  # gunicorn looks once a second whether it was told to stop
 def test_a_request_that_comes_at_the_end_on_a_connection_that_rests_is_answered(tmp_path: Path, after: float) -> None:
-    server = Served(tmp_path / "log")
+    server = Served(tmp_path / "log", idle_grace=4 * IDLE_GRACE)  # so that we can be late
     try:
         with server.connect() as rests:
             time.sleep(after)

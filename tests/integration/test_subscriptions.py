@@ -295,7 +295,7 @@ def test_what_a_living_group_still_needs_is_not_trimmed(redis_server: RedisServe
     producer.jobs(1000)
     assert redis.xlen(producer.stream) >= 3000
     with told(producer) as telling:
-        eventually(lambda: len(telling.events) == 3000)
+        eventually(lambda: len(telling.events) == 3000, within=30)
         assert telling.told == producer.told[30:]
         eventually(lambda: pending(redis, producer.stream, "svc") == 0)
         producer.jobs(300)
@@ -339,7 +339,7 @@ def test_pending_events_are_kept_too(redis_server: RedisServer, redis: Redis) ->
 
 def test_old_events_are_swept_unless_a_living_group_needs_them(tmp_path: Path) -> None:
     with RedisServer(tmp_path) as server:  # no worker sweeps there
-        producer = Producer(server.url, JOBS_RETENTION="0.5", JOBS_LEASE="0.5")
+        producer = Producer(server.url, JOBS_RETENTION="0.5", JOBS_LEASE="2")
         redis = producer.store.client
         entered, goes_on = threading.Event(), threading.Event()
 
@@ -353,8 +353,8 @@ def test_old_events_are_swept_unless_a_living_group_needs_them(tmp_path: Path) -
         producer.jobs(5)
         thread.start()
         assert entered.wait(5)
-        time.sleep(1.0)  # all of it is old by now, and the group is seen all the time
-        sweep(producer, 0.5)
+        time.sleep(2.0)  # all of it is old by now, and the group is seen all the time
+        sweep(producer, 2.0)
         assert redis.xlen(producer.stream) == 15
         goes_on.set()
         eventually(lambda: pending(redis, producer.stream, "svc") == 0)

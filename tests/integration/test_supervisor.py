@@ -172,8 +172,8 @@ def test_not_even_who_is_deaf_and_was_started_again_outlives_a_launcher_that_is_
     run.says("deaf\n")
     run.note().started[0].kill()
     run.says("starting it again\ndeaf\n")
-    run.note().popen.kill()
-    assert len(run.alive()) == 3  # the part, its child, the guardian
+    assert len(run.note().alive()) == 3  # the part, its child, the guardian
+    run.popen.kill()
     eventually(lambda: not run.alive())
 
 

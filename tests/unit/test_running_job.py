@@ -8,6 +8,7 @@ from support.odd_errors import WithoutText
 
 from jobs.errors import JobCancelled, StaleAttempt, StoreRefused, StoreUnavailable, Superseded
 from jobs.model.claim import Claim
+from workers import running_job
 from workers.running_job import RunningJob
 
 CLAIM = Claim("an-id", 1, "{}", "a.type", "me", "default", 5, 3)
@@ -51,7 +52,8 @@ class Written:
         self.reports.append(json.loads(progress_json))
 
 
-def test_reports_are_dropped_but_the_first_and_the_last() -> None:
+def test_reports_are_dropped_but_the_first_and_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running_job, "PROGRESS_EVERY", 60.0)
     store = Written()
     job = RunningJob(store, CLAIM)  # type: ignore[arg-type]
     for current in range(500):
@@ -62,7 +64,8 @@ def test_reports_are_dropped_but_the_first_and_the_last() -> None:
     assert [report["current"] for report in store.reports] == [0, 499]
 
 
-def test_the_end_is_told_at_once_and_once() -> None:
+def test_the_end_is_told_at_once_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running_job, "PROGRESS_EVERY", 60.0)
     store = Written()
     job = RunningJob(store, CLAIM)  # type: ignore[arg-type]
     job.progress(1, 3)

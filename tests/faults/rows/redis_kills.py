@@ -13,6 +13,8 @@ from faults.site import Site
 
 RATE = 20.0
 ANSWERED_WITHIN = 2.0
+LATE = 1.0
+"""Seconds more where the machine is also doing other things, as in the short run."""
 FIRST_JOB_WITHIN = 10.0
 BODY: Body = {"type": "faults.work", "parameters": {"seconds": 0.05}}
 LOSES = 1.0
@@ -54,7 +56,8 @@ def _run(bench: Bench, name: str, kills: int, *web: str) -> Outcome:
         f"answers were {dict(load.statuses)}, the slowest after {load.slowest:.2f} s; "
         f"{len(unasked(evidence))} jobs were stored though the answer was 503"
     )
-    outcome.require(load.slowest < ANSWERED_WITHIN, f"an answer took {load.slowest:.2f} s")
+    within = ANSWERED_WITHIN + bench.size(0, 1) * LATE
+    outcome.require(load.slowest < within, f"an answer took {load.slowest:.2f} s, not less than {within:g}")
     outcome.require(not load.broken, f"{len(load.broken)} requests were not answered: {load.broken[:1]}")
     return outcome.judge(evidence)
 
