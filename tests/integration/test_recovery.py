@@ -256,7 +256,7 @@ def test_a_forced_cancel_ends_the_process(site: Service, redis: Redis) -> None:
     _, pid = str(redis.hget(KEYS.record(job_id), "holder")).split("/")
     answer = site.post(f"/jobs/{job_id}/cancel", {"force": True})
     assert (answer.status_code, answer.json()["status"]) == (200, "Cancelled")
-    eventually(lambda: is_gone(int(pid)), within=3)
+    eventually(lambda: is_gone(int(pid)), within=6)
     assert site.finished(submit(site, "demo.noop"))["status"] == "Completed"
     assert site.get(f"/jobs/{job_id}").json()["status"] == "Cancelled"
 
@@ -269,7 +269,7 @@ def test_a_forced_cancel_ends_the_process_after_a_plain_one_and_a_retry_too(site
     eventually(lambda: f"job {job_id}: this worker's attempt counts no more" in site.workers[0].text, within=5)
     site.post(f"/jobs/{job_id}/cancel", {"force": True})
     assert site.post(f"/jobs/{job_id}/retry").status_code == 202
-    eventually(lambda: is_gone(int(pid)), within=3)
+    eventually(lambda: is_gone(int(pid)), within=6)
     assert running(site, job_id)["attempt"] == 2
     site.post(f"/jobs/{job_id}/cancel", {"force": True})
 

@@ -9,8 +9,14 @@ from typing import Any
 
 import pytest
 
+from app import pressure as pressure_module
 from app.pressure import LONGEST_RETRY_AFTER, UNKNOWN_RETRY_AFTER, Pressure
 from jobs.errors import StoreUnavailable
+
+
+@pytest.fixture(autouse=True)
+def _no_look_is_due_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pressure_module, "READ_EVERY", 60.0)
 
 
 class Server:

@@ -75,6 +75,7 @@ def test_a_connection_is_used_again(broker: _Broker, publish: Callable[[], None]
 def test_a_broker_that_does_not_answer_is_not_asked_for_a_moment(
     broker: _Broker, publish: Callable[[], None], error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(publisher, "AWAY_FOR", 60.0)
     broker.fails_with = error
     for _ in range(3):
         with pytest.raises(NotPublished):
