@@ -73,7 +73,7 @@ def test_an_unknown_job_is_waited_for_in_vain(celery: JobsCelery) -> None:
 
 def test_a_lost_subscription_costs_no_waiter_its_answer(service: Service, celery: JobsCelery, tmp_path: Path) -> None:
     end = tmp_path / "end"
-    job_id = service.submit("sample.until", parameters={"file": str(end)}).json()["id"]
+    job_id = service.submit("sample.holds", parameters={"file": str(end)}).json()["id"]
     found: list[object] = []
     client = celery.backend.store.client
     thread = threading.Thread(target=lambda: found.append(celery.AsyncResult(job_id).get(timeout=30)))
@@ -85,7 +85,7 @@ def test_a_lost_subscription_costs_no_waiter_its_answer(service: Service, celery
     eventually(lambda: client.pubsub_numsub(celery.backend.reply_channel)[0][1])
     end.touch()
     thread.join(10)
-    assert found == [str(end)]
+    assert found == [{"held": True}]
 
 
 def test_a_plain_celery_task_has_its_life_recorded(service: Service, celery: JobsCelery) -> None:

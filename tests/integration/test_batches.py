@@ -53,7 +53,7 @@ def test_a_batch_that_ends_in_time_is_answered_200_with_what_became_of_its_jobs(
 
 def test_a_batch_that_goes_on_is_202_and_polled_to_its_end(service: Service, tmp_path: Path) -> None:
     end = tmp_path / "end"
-    answer = service.submit_batch([noop(1), {"type": "sample.until", "parameters": {"file": str(end)}}])
+    answer = service.submit_batch([noop(1), {"type": "sample.holds", "parameters": {"file": str(end)}}])
     assert answer.status_code == 202
     assert answer.headers["Location"] == answer.json()["links"]["self"]
     assert int(answer.headers["Retry-After"]) >= 1

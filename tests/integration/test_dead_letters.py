@@ -106,7 +106,7 @@ def test_a_long_message_is_cut(site: Service, redis: Redis) -> None:
 
 def test_a_job_whose_message_was_bad_gets_a_good_one(site: Service, redis: Redis, tmp_path: Path) -> None:
     end = tmp_path / "end"
-    busy = [site.submit("sample.until", parameters={"file": str(end)}).json()["id"] for _ in range(8)]
+    busy = [site.submit("sample.holds", parameters={"file": str(end)}).json()["id"] for _ in range(8)]
     job_id = site.submit("demo.noop", parameters={}).json()["id"]
 
     def was_there() -> bool:
@@ -277,7 +277,7 @@ def test_a_record_that_goes_away_under_a_running_job(
 ) -> None:
     end = tmp_path / "end"
     other = site.submit("demo.random_delay", parameters={"seconds": LEASE + 2}).json()["id"]
-    job_id = site.submit("sample.until", parameters={"file": str(end)}).json()["id"]
+    job_id = site.submit("sample.holds", parameters={"file": str(end)}).json()["id"]
     eventually(lambda: redis.hget(KEYS.record(job_id), "status") == "InProgress")
     redis.delete(KEYS.record(job_id))
     if replaced:

@@ -49,7 +49,7 @@ def test_a_final_job_is_deleted_from_everywhere(service: Service, redis: Redis) 
 
 def test_a_job_that_goes_on_is_not_deleted(service: Service, tmp_path: Path) -> None:
     end = tmp_path / "end"
-    job_id = service.submit("sample.until", parameters={"file": str(end)}).json()["id"]
+    job_id = service.submit("sample.holds", parameters={"file": str(end)}).json()["id"]
     assert service.delete(f"/jobs/{job_id}").status_code == 409
     end.touch()
     assert service.finished(job_id)["status"] == "Completed"

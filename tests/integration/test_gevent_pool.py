@@ -81,7 +81,7 @@ def test_a_worker_that_is_stopped_gives_its_job_back_and_ends(site: Service) -> 
 def test_one_that_is_to_stop_fetches_no_more_while_its_jobs_end(site: Service, tmp_path: Path) -> None:
     """Its last fetch is ended: what comes now is for other workers, and not for a connection that nobody reads."""
     end = tmp_path / "end"
-    running = submit(site, "sample.until", parameters={"file": str(end)})
+    running = submit(site, "sample.holds", parameters={"file": str(end)})
     eventually(lambda: site.get(f"/jobs/{running}").json()["status"] == "InProgress")
     worker = site.workers.pop()
     worker.popen.terminate()

@@ -37,7 +37,7 @@ def test_a_server_that_would_lose_jobs_is_not_ready(tmp_path: Path, options: dic
 def test_while_redis_is_away_submits_are_503_and_afterwards_all_is_well(tmp_path: Path) -> None:
     with RedisServer(tmp_path / "redis") as server, Service(tmp_path, server) as service:
         end = tmp_path / "end"
-        kept = service.submit("sample.until", parameters={"file": str(end)}).json()["id"]
+        kept = service.submit("sample.holds", parameters={"file": str(end)}).json()["id"]
         eventually(lambda: service.get(f"/jobs/{kept}").json()["status"] == "InProgress")
         server.kill()
 

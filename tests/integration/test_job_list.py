@@ -26,7 +26,7 @@ def owner(service: Service, tmp_path: Path) -> Iterator[str]:
         service.submit(owner=owner, parameters={"n": n}, tags={"n": str(n), "team": "x"} if n == 1 else {}, wait=5)
     service.submit("demo.fail", owner=owner, wait=5)
     end = tmp_path / "end"
-    running = service.submit("sample.until", owner=owner, parameters={"file": str(end)}).json()["id"]
+    running = service.submit("sample.holds", owner=owner, parameters={"file": str(end)}).json()["id"]
     eventually(lambda: service.get(f"/jobs/{running}").json()["status"] == "InProgress")
     yield owner
     end.touch()
@@ -34,7 +34,7 @@ def owner(service: Service, tmp_path: Path) -> Iterator[str]:
 
 def test_jobs_are_listed_newest_first(service: Service, owner: str) -> None:
     jobs = service.get("/jobs", params={"owner": owner}).json()
-    assert [job["type"] for job in jobs] == ["sample.until", "demo.fail", "demo.noop", "demo.noop", "demo.noop"]
+    assert [job["type"] for job in jobs] == ["sample.holds", "demo.fail", "demo.noop", "demo.noop", "demo.noop"]
     assert [job["created_at"] for job in jobs] == sorted((job["created_at"] for job in jobs), reverse=True)
 
 

@@ -44,10 +44,6 @@ class Marking(Schema):
     file = fields.String(required=True)
 
 
-class Until(Schema):
-    file = fields.String(required=True)
-
-
 @job("sample.greet", schema=Greeting)
 def greet(job: Job, name: str, times: int, day: object) -> dict[str, object]:
     """Greet somebody."""
@@ -95,14 +91,6 @@ def marks(job: Job, seconds: float, file: str) -> None:
     """Wait, and make the file: where it is, the code ran on to its end."""
     time.sleep(seconds)
     Path(file).touch()
-
-
-@job("sample.until", schema=Until, time_limit=60)
-def until(job: Job, file: str) -> str:
-    """Go on until the file is there: for as long as a test needs a job that goes on, however slow the machine is."""
-    while not Path(file).exists():
-        time.sleep(0.01)
-    return file
 
 
 @job("sample.slow", time_limit=1.0)
