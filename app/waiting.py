@@ -22,6 +22,8 @@ from jobs.store.batch import Batch, BatchSubmission
 
 log = logging.getLogger(__name__)
 
+FIRST = 1
+"""The sequence of a job whose id is a new one, when it is accepted."""
 A_MOMENT = 0.1
 """Seconds for which a waiting request keeps its greenlet: to answer from another one takes more CPU time."""
 
@@ -47,7 +49,7 @@ def submit_and_wait(
     try:
         accepted = door.store.submit(job, message, begun.expect() if begun else "")
         if accepted.record is not None:
-            _hand_over(door, job)
+            _hand_over(door, job, accepted.record.sequence)
             is_new = True
     except QueueFull as full:
         raise door.pressure.full(full.waiting, door.settings.max_queue) from full
@@ -76,7 +78,7 @@ def submit_batch(door: FrontDoor, batch: BatchSubmission) -> tuple[Batch, bool]:
     except QueueFull as full:
         raise door.pressure.full(full.waiting, door.settings.max_queue) from full
     if is_new:
-        all(_hand_over(door, job) for job in batch.jobs)  # no further than to the first that fails
+        all(_hand_over(door, job, FIRST) for job in batch.jobs)  # no further than to the first that fails
     return accepted, is_new
 
 
@@ -129,13 +131,13 @@ def _answer_at_end(begun: Wait, answer: Callable[[Record | None], Response]) -> 
     return answer(begun.end()) if begun.is_over_within(A_MOMENT) else Later(begun, answer)
 
 
-def _hand_over(door: FrontDoor, job: Submission) -> bool:
+def _hand_over(door: FrontDoor, job: Submission, sequence: int) -> bool:
     """Give a new job's message to a broker that is another server; if that fails, a reconciler does it in a while."""
     if not door.queue.is_outside or job.delay > 0:
         return True
     try:
         door.queue.publish(job)
-        door.store.handed_over(job.id)
+        door.store.handed_over(job, sequence)
     except (NotPublished, StoreUnavailable) as error:
         log.warning("job %s is handed over by a reconciler: %s", job.id, error)
         return False

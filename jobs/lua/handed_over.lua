@@ -1,5 +1,11 @@
--- The message of a new job is with another broker: a reconciler need not hand it over. A job that has begun meanwhile may
--- be scheduled for its next attempt, and stays so.
--- KEYS  1 record  2 scheduled
--- ARGV  1 id
-if redis.call('HGET', KEYS[1], 'attempt') == '0' then redis.call('ZREM', KEYS[2], ARGV[1]) end
+-- The message of a new job is with another broker: a reconciler need not hand it over, unless that loses it. A job that has
+-- moved meanwhile is left as it is: it may wait for its next attempt, or be another one with this id.
+-- KEYS  1 record  2 scheduled  3 who waits in its queue
+-- ARGV  1 id  2 sequence that it had when it was accepted
+local status, sequence = unpack(redis.call('HMGET', KEYS[1], 'status', 'sequence'))
+if status ~= 'New' then
+  redis.call('ZREM', KEYS[2], ARGV[1])
+elseif sequence == ARGV[2] then
+  redis.call('ZREM', KEYS[2], ARGV[1])
+  redis.call('ZADD', KEYS[3], whole(micros()), ARGV[1])
+end

@@ -5,11 +5,14 @@ well, and without a time limit a publish waits for ever. pyamqp's own ``read_tim
 and the sockets of gevent know nothing of it. So each socket has a timeout here.
 """
 
+import logging
 import struct
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from amqp.exceptions import AMQPError, ChannelError, FrameSyntaxError, MessageNacked
+from amqp.exceptions import AMQPError, ChannelError, FrameSyntaxError, MessageNacked, NotFound
 from kombu.exceptions import KombuError, SerializationError
 
 from jobs.errors import NotPublished
@@ -17,6 +20,8 @@ from jobs.redis.client import ANSWER_WITHIN
 
 if TYPE_CHECKING:
     from jobs.celery_app import JobsCelery
+
+log = logging.getLogger(__name__)
 
 AWAY_FOR = 1.0
 """Seconds for which a broker that did not answer is not asked: who comes meanwhile need not find out by himself."""
@@ -29,6 +34,10 @@ _OF_THE_QUEUE = (*_OF_THE_MESSAGE, ChannelError)
 """What says nothing of the broker either; but the channel is closed."""
 _NOT_PUBLISHED = (*_OF_THE_QUEUE, AMQPError, KombuError, OSError, AttributeError)
 """What may come of it; the last is pyamqp's when a connection goes while it is used, as kombu remarks."""
+
+
+class _Away(Exception):
+    """The broker is not asked."""
 
 
 class Publisher:
@@ -46,28 +55,50 @@ class Publisher:
     def publish(self, job_id: str, task: str, **options: Any) -> None:
         """Send the task's message, and wait until the broker has confirmed it.
 
+        It also confirms what it can put nowhere, for its queue was deleted; but that it gives back before (mandatory).
+
         Raises:
             NotPublished: it is not known to be with the broker.
         """
-        self._refuse_while_away(job_id)
         try:
-            with self._app.connection_or_acquire() as connection:
-                self._refuse_while_away(job_id)
-                try:
-                    self._open(connection)
-                    self._app.send_task(task, task_id=job_id, connection=connection, retry=False, **options)
-                except BaseException as error:
-                    if not _is_one_of(_OF_THE_MESSAGE, error):
-                        connection.collect()  # a confirmation that is late would be taken for that of the next message
-                    self._note(error)
-                    raise
+            with self._connection() as connection:
+                options |= {"mandatory": True, "connection": connection, "retry": False}
+                self._app.send_task(task, task_id=job_id, **options)
+        except _Away as away:
+            raise NotPublished(job_id, str(away)) from away
         except _NOT_PUBLISHED as error:
             by_queue = _is_one_of((MessageNacked, ChannelError), error)
             raise NotPublished(job_id, str(error) or type(error).__name__, by_queue=by_queue) from error
 
-    def _refuse_while_away(self, job_id: str) -> None:
+    def is_empty(self, queue: str) -> bool:
+        """Whether the broker says that nothing lies in the queue, or that there is none; False when it says nothing."""
+        try:
+            with self._connection() as connection:
+                return bool(connection.default_channel.queue_declare(queue, passive=True).message_count == 0)
+        except NotFound:
+            return True
+        except (_Away, *_NOT_PUBLISHED) as error:
+            log.warning("nobody knows whether messages of the queue %s are lost: %s", queue, error)
+            return False
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        """One on which each wait for an answer has a limit."""
+        self._refuse_while_away()
+        with self._app.connection_or_acquire() as connection:
+            self._refuse_while_away()
+            try:
+                self._open(connection)
+                yield connection
+            except BaseException as error:
+                if not _is_one_of(_OF_THE_MESSAGE, error):
+                    connection.collect()  # a confirmation that is late would be taken for that of the next message
+                self._note(error)
+                raise
+
+    def _refuse_while_away(self) -> None:
         if self.is_away:
-            raise NotPublished(job_id, "the broker did not answer a moment ago")
+            raise _Away("the broker did not answer a moment ago")
 
     def _open(self, connection: Any) -> None:
         """Make it ready, anew where it is older than the last failure; every wait for an answer has a limit then."""

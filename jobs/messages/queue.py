@@ -91,6 +91,10 @@ class Queue:
             kwargsrepr=_shown(job),
         )
 
+    def is_empty(self, name: str) -> bool:
+        """Whether the other broker says that nothing lies in that queue but what its workers have."""
+        return self._publisher.is_empty(name)
+
     def _build(self, job_type: str, queue: str, priority: int) -> tuple[str, ...]:
         task = self._app.amqp.create_task_message(_ID, job_type, argsrepr="()", kwargsrepr=_SHOWN)
         content_type, content_encoding, body = dumps(task.body, serializer="json")

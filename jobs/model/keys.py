@@ -43,7 +43,8 @@ class Keys:
     ``jobs:types``                             hash      announced job types, as JSON
     ``jobs:types:seen``                        zset      when each was announced last (seconds)
     ``jobs:durations:<type>``                  hash      how long jobs took: a histogram (see ``durations``)
-    ``jobs:waiting:<queue>``                   zset      whose message is in that queue, by when it came there
+    ``jobs:waiting:<queue>``                   zset      whose message is in that queue, here or with RabbitMQ,
+                                                         by when it came there
     ``jobs:scheduled``                         zset      New jobs that wait for their time, by that time
     ``jobs:leases``                            zset      running jobs, by when the lease of their worker ends
     ``jobs:fetched``                           zset      New jobs whose message a worker has, by when that ends

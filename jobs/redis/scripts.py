@@ -12,7 +12,7 @@ from redis.exceptions import BusyLoadingError, ConnectionError, NoScriptError
 NAMES = (
     *("submit", "submit_batch", "claim", "progress", "finish", "requeue", "watch", "delete"),
     *("list", "records", "announce"),
-    *("renew", "survey", "enqueue", "put_off", "handed_over", "await_message", "sweep"),
+    *("renew", "survey", "enqueue", "put_off", "handed_over", "hand_over_again", "sweep"),
     *("set_aside", "put_back", "free"),
     *("add_webhook", "end_webhook", "end_callback"),
     *("plan_deliveries", "take_deliveries", "put_off_delivery", "end_delivery", "put_back_delivery"),

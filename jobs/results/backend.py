@@ -5,6 +5,7 @@ STARTED is InProgress, SUCCESS is Completed, FAILURE is Failed, REVOKED is Cance
 """
 
 import logging
+from contextlib import suppress
 from secrets import token_hex
 from typing import Any
 
@@ -23,6 +24,7 @@ from jobs.messages.queue import Queue
 from jobs.model.claim import Claim, Place
 from jobs.model.failure import error_of
 from jobs.model.result_text import dump
+from jobs.model.status import Status
 from jobs.model.submission import Submission, can_be_told
 from jobs.redis.availability import is_away
 from jobs.results.waiting_backend import WaitingBackend
@@ -52,7 +54,11 @@ class JobBackend(WaitingBackend):
     def claim(self, job_id: str, holder: str, place: Place | None) -> Claim:
         """Start an attempt, however long the store is away: see :meth:`jobs.store.job_store.JobStore.claim`."""
         nonce = token_hex(4)
-        claim: Claim = self._ensure_retryable(self.store.claim, job_id, holder, place, nonce)
+        try:
+            claim: Claim = self._ensure_retryable(self.store.claim, job_id, holder, place, nonce)
+        except InvalidTransition as refused:
+            self._ensure_retryable(self._used_up, job_id, refused)  # Redis's clock was set back, say: it is not time
+            raise
         return claim
 
     def set_aside(self, reason: str, message: Any) -> None:
@@ -62,7 +68,7 @@ class JobBackend(WaitingBackend):
             StoreUnavailable: Redis is away, and another broker has the message: it is to be tried again.
         """
         try:
-            self.recovery.message_set_aside(message.headers["id"])
+            self.recovery.message_used_up(message.headers["id"])
         except Exception as error:
             if is_away(error):
                 raise
@@ -80,8 +86,15 @@ class JobBackend(WaitingBackend):
             log.warning("job %s has no record: its state %s is not recorded", task_id, state)
         except InvalidTransition as refused:
             log.warning("job %s: %s not recorded, it is %s", task_id, state, refused.current)
+            self._used_up(task_id, refused)  # Redis came back without its claim, say
         except StoreRefused as refused:
             log.error("job %s: %s not recorded: %s", task_id, state, refused.refusal)
+
+    def _used_up(self, job_id: str, refused: InvalidTransition) -> None:
+        """The message of a job is acknowledged, and that job may be New."""
+        if refused.current == Status.NEW:
+            with suppress(StoreRefused):
+                self.recovery.message_used_up(job_id)
 
     def _as_kept(self, state: str, result: Any) -> tuple[str, Any]:
         """A result as JSON text; when it cannot be kept, that is how the job ends."""

@@ -247,9 +247,13 @@ class JobStore(JobReader):
                 raise InvalidTransition(job_id, status, final)
         raise JobNotFound(job_id)
 
-    def handed_over(self, job_id: str) -> None:
-        """Say that the message of a new job is with another broker, so that no reconciler hands it over once more."""
-        self.call("handed_over", [KEYS.record(job_id), KEYS.scheduled], [job_id])
+    def handed_over(self, job: Submission, sequence: int) -> None:
+        """Say that the message of a new job is with another broker, so that no reconciler hands it over once more.
+
+        ``sequence`` is the one it was accepted with.
+        """
+        waiting = KEYS.waiting(queue_key(job.queue, job.priority))
+        self.call("handed_over", [KEYS.record(job.id), KEYS.scheduled, waiting], [job.id, sequence])
 
     def requeue(
         self,

@@ -1,6 +1,7 @@
 """What is done for jobs that nobody works on: their process died, their message is gone, or their time has come."""
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
@@ -31,6 +32,8 @@ class Recovery:
 
     def __init__(self, store: JobStore, queue: Queue) -> None:
         self._store, self._queue = store, queue
+        self._empty_since: dict[str, float] = {}
+        """Since when nothing has lain in queues of another broker for whose messages jobs have waited long."""
 
     # --- one job
 
@@ -49,6 +52,8 @@ class Recovery:
         record = self._held(job_id, holder)
         if record is not None:
             self._give_up(record, error_json, holder=holder)
+        else:
+            self.message_used_up(job_id)  # it may have died before the claim
 
     def give_back(self, job_id: str, holder: str) -> None:
         """The process ``holder`` is about to be ended: its job goes back to the queue and loses no attempt by it."""
@@ -59,17 +64,19 @@ class Recovery:
                 self._store.requeue(record, message, holder=holder, max_attempts=more)
                 log.info("job %s goes back to the queue", job_id)
 
-    def message_set_aside(self, job_id: str) -> None:
-        """A New job whose message cannot be run is to get another, as one whose message is gone.
+    def message_used_up(self, job_id: str) -> None:
+        """A message is acknowledged by which its job could not begin: if that is still New, it is to get another.
 
-        Where the queue is in Redis a survey finds that by itself; into another broker's it cannot look.
+        Where the queue is in Redis a survey finds that by itself; of another broker's queue it only learns whether
+        anything is left there.
         """
         if not self._queue.is_outside:
             return
         with suppress(JobNotFound):
             record = self._store.get(job_id)
             waiting = KEYS.waiting(queue_key(record.queue, record.priority))
-            self._store.call("await_message", [KEYS.record(job_id), waiting], [job_id])
+            keys = [KEYS.record(job_id), KEYS.scheduled, waiting]
+            self._store.call("hand_over_again", keys, [job_id, self._store.lease_micros])
 
     def _held(self, job_id: str, holder: str) -> Record | None:
         """The job, if that process runs it."""
@@ -114,7 +121,7 @@ class Recovery:
         ``token`` names this worker: one leads, until it is silent for a third of a lease. With ``grace`` nothing is
         taken from anybody for one more lease: this worker could not look for a while, so others could not renew.
         """
-        lists = [queue_key(queue, priority) for queue in queues for priority in range(HIGHEST + 1)]
+        lists = {queue_key(queue, priority): queue for queue in queues for priority in range(HIGHEST + 1)}
         keys = [
             *(KEYS.reconciler, KEYS.leases, KEYS.scheduled),
             *(KEYS.index_of_status(Status.IN_PROGRESS), KEYS.fetched),
@@ -134,9 +141,24 @@ class Recovery:
             else:
                 self._forget(job_id, KEYS.leases, KEYS.index_of_status(Status.IN_PROGRESS))
         moved = self._enqueue(dict.fromkeys(due, ("", KEYS.scheduled)), "its time has come")
-        ids, since, where = gone[::3], gone[1::3], gone[2::3]
-        moved += self._enqueue(dict(zip(ids, zip(since, where, strict=True), strict=True)), "its message was gone")
+        places = set(gone[2::3])
+        if self._queue.is_outside:
+            places = self._long_empty(places, {KEYS.waiting(name): queue for name, queue in lists.items()})
+        waiting = zip(gone[::3], gone[1::3], gone[2::3], strict=True)
+        lost = {job_id: (since, where) for job_id, since, where in waiting if where in places}
+        moved += self._enqueue(lost, "its message was gone")
         return len(expired) + moved >= MOST_AT_ONCE
+
+    def _long_empty(self, places: set[str], queues: Mapping[str, str]) -> set[str]:
+        """Those of the keys that say who waits, in whose queues another broker has had nothing for half a lease.
+
+        What a worker had taken out before, it has said to have fetched by then. ``queues``: the queue of each key.
+        """
+        now = time.monotonic()
+        empty = {queue for queue in {queues[place] for place in places} if self._queue.is_empty(queue)}
+        self._empty_since = {queue: self._empty_since.get(queue, now) for queue in empty}
+        until = now - self._store.lease_micros / 2e6
+        return {place for place in places if self._empty_since.get(queues[place], now) <= until}
 
     def _enqueue(self, jobs: Mapping[str, tuple[str, str]], why: str) -> int:
         """Returns how many are done with.
@@ -157,7 +179,7 @@ class Recovery:
                     moved += 1
                 continue
             keys = [KEYS.record(job_id), name, KEYS.waiting(name), KEYS.scheduled, KEYS.fetched]
-            arguments = [job_id, self._queue.message(record), since, self._store.lease_micros, record.attempt]
+            arguments = [job_id, self._queue.message(record), since, self._store.lease_micros, record.sequence]
             if self._store.call("enqueue", keys, arguments):
                 log.info("job %s: enqueued, %s", job_id, why)
             moved += 1

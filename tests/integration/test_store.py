@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -248,25 +248,53 @@ def test_what_is_not_there_is_not_made_by_a_late_write(store: JobStore) -> None:
     assert not store.client.exists(KEYS.record(job_id))
 
 
-@pytest.mark.parametrize("has_begun", [False, True])
-def test_a_job_that_failed_before_its_message_was_said_to_be_handed_over_is_tried_again(
-    store: JobStore, has_begun: bool
+def began_and_failed(store: JobStore, job: Submission) -> None:
+    store.requeue(store.claim(job.id), "outside")
+
+
+def was_cancelled_and_is_retried(store: JobStore, job: Submission) -> None:
+    """The worker that had its message dropped it."""
+    store.cancel(job.id)
+    store.requeue(store.get(job.id), "outside", sources=RERUN_FROM, max_attempts=2)
+
+
+def is_another_with_the_same_id(store: JobStore, job: Submission) -> None:
+    store.cancel(job.id)
+    store.delete(store.get(job.id), {})
+    store.submit(replace(job, parameters_json="[]"), message="outside")
+
+
+@pytest.mark.parametrize(
+    "meanwhile", [None, began_and_failed, was_cancelled_and_is_retried, is_another_with_the_same_id]
+)
+def test_a_job_that_moved_before_its_message_was_said_to_be_handed_over_is_handed_over_again(
+    store: JobStore, meanwhile: Callable[[JobStore, Submission], None] | None
 ) -> None:
-    """The broker, a worker and the first attempt may be quicker than whoever has published the message."""
-    first, second = (
-        Submission(type="t", owner="store-test", parameters_json="{}", queue="nobody", max_attempts=2) for _ in range(2)
-    )
+    """The broker, a worker and whoever asks for the job may be quicker than whoever has published the message."""
+    told = {"type": "t", "owner": "store-test", "parameters_json": "{}", "queue": "nobody", "max_attempts": 2}
+    first, second = (Submission(chosen_id=str(uuid4()), **told) for _ in range(2))
     for job in (first, second):
         store.submit(job, message="outside")
-        if has_begun:
-            store.requeue(store.claim(job.id), "outside")
-    store.handed_over(first.id)
+        if meanwhile is not None:
+            meanwhile(store, job)
+    store.handed_over(first, 1)
     store.client.zadd(KEYS.scheduled, {second.id: 1})
     keys = [KEYS.record(second.id), "nobody", KEYS.waiting("nobody"), KEYS.scheduled, KEYS.fetched]
-    assert store.call("enqueue", keys, [second.id, "outside", "", 1_000_000, 0]) == (not has_begun)
+    assert store.call("enqueue", keys, [second.id, "outside", "", 1_000_000, 1]) == (meanwhile is None)
     for job in (first, second):
-        assert (store.client.zscore(KEYS.scheduled, job.id) is not None) == has_begun
+        assert (store.client.zscore(KEYS.scheduled, job.id) is not None) == (meanwhile is not None)
+        assert (store.client.zscore(KEYS.waiting("nobody"), job.id) is not None) == (meanwhile is None)
         store.cancel(job.id)
+
+
+def test_a_job_that_ended_before_its_message_was_said_to_be_handed_over_is_scheduled_no_more(store: JobStore) -> None:
+    job = Submission(type="t", owner="store-test", parameters_json="{}", queue="nobody", max_attempts=2)
+    store.submit(job, message="outside")
+    store.complete(job.id, "1", store.claim(job.id))
+    store.delete(store.get(job.id), {})
+    store.handed_over(job, 1)
+    assert store.client.zscore(KEYS.scheduled, job.id) is None
+    assert store.client.zscore(KEYS.waiting("nobody"), job.id) is None
 
 
 def test_a_job_that_is_put_off_is_not_due_earlier_and_not_made_to_wait_again(store: JobStore) -> None:

@@ -1,0 +1,146 @@
+"""RabbitMQ holds the queue, and one of the two servers forgets: no job stays New for good."""
+
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from redis import Redis
+from support.append_only_file import cut, written
+from support.eventually import eventually
+from support.rabbitmq import SERVER, RabbitMQ
+from support.service import Service
+
+from jobs.celery_app import create_celery
+from jobs.model.keys import KEYS
+from launch.redis_server import RedisServer
+
+pytestmark = pytest.mark.skipif(not SERVER.exists(), reason="Debian's rabbitmq-server is not installed")
+
+LEASE = 2.0
+
+
+@pytest.fixture(scope="module")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    server = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def running(rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    directory = tmp_path_factory.mktemp("losses")
+    settings = {"JOBS_BROKER_URL": rabbitmq.url, "JOBS_LEASE": str(LEASE)}
+    with RedisServer(directory / "redis") as server, Service(directory, server, **settings) as service:
+        yield service
+
+
+@pytest.fixture
+def site(running: Service) -> Service:
+    """Without a worker: what is submitted waits in RabbitMQ."""
+    running.stop_workers()
+    return running
+
+
+@pytest.fixture
+def redis(site: Service) -> Iterator[Redis]:
+    with Redis.from_url(site.redis.url, decode_responses=True) as client:
+        yield client
+
+
+def in_rabbitmq(site: Service, redis: Redis) -> str:
+    """A job that was handed over."""
+    job_id: str = site.submit().json()["id"]
+    eventually(lambda: redis.zscore(KEYS.scheduled, job_id) is None)
+    return job_id
+
+
+def test_a_job_whose_end_redis_has_forgotten_runs_once_more(site: Service, redis: Redis) -> None:
+    """Its message is acknowledged; and who submitted it did so too long ago to remember."""
+    job_id = in_rabbitmq(site, redis)
+    eventually(lambda: not redis.info("persistence")["aof_pending_bio_fsync"])
+    redis.set("marked", 1)
+    before = written(site.redis)
+    site.start_worker()
+    assert site.finished(job_id, within=20)["attempt"] == 1
+    site.redis.kill()
+    assert cut(site.redis, before) > 0
+    site.redis.start()
+    assert eventually(lambda: redis.hget(KEYS.record(job_id), "status") == "Completed", within=20)
+
+
+def test_a_job_whose_message_rabbitmq_has_lost_gets_another(site: Service, rabbitmq: RabbitMQ, redis: Redis) -> None:
+    jobs = [in_rabbitmq(site, redis), *site.submit_batch([{"type": "demo.noop", "priority": 9}] * 3).json()["jobs"]]
+    assert rabbitmq.purge("default") == 4
+    site.start_worker()
+    for job_id in jobs:
+        assert site.finished(job_id, within=20)["status"] == "Completed"
+
+
+def test_a_message_for_a_queue_that_was_deleted_is_not_with_the_broker(
+    site: Service, rabbitmq: RabbitMQ, redis: Redis
+) -> None:
+    """RabbitMQ confirms what it could put nowhere."""
+    in_rabbitmq(site, redis)
+    rabbitmq.control("delete_queue", "default")
+    jobs = [site.submit().json()["id"] for _ in range(2)]
+    eventually(lambda: rabbitmq.messages().get("default"))
+    site.start_worker()
+    for job_id in jobs:
+        assert site.finished(job_id, within=20)["status"] == "Completed"
+
+
+def test_a_job_that_redis_says_is_early_runs_when_it_is_time(site: Service, redis: Redis) -> None:
+    """A Redis that takes over may have a clock that is behind: a worker is refused what was due."""
+    job_id = site.submit(delay=0.5).json()["id"]
+    site.start_worker("-Q", "nobody")  # reconciles
+    eventually(lambda: redis.zscore(KEYS.scheduled, job_id) is None)
+    redis.hset(KEYS.record(job_id), "run_at", int((redis.time()[0] + 3) * 1e6))
+    site.start_worker()
+    eventually(lambda: any("is not run" in worker.text for worker in site.workers))
+    assert site.finished(job_id, within=20)["status"] == "Completed"
+
+
+def test_a_job_whose_process_was_killed_before_it_could_claim_it_gets_another_message(
+    site: Service, rabbitmq: RabbitMQ, redis: Redis
+) -> None:
+    """Redis is away, and its message is acknowledged when the process is lost."""
+    first, *others = [in_rabbitmq(site, redis) for _ in range(6)]
+    worker = site.start_ready_worker("-Q", "nobody", "-c", "1")
+    site.redis.kill()
+    try:
+        with create_celery(site.settings) as app:
+            app.control.add_consumer("default")
+        eventually(lambda: "Failed operation claim" in worker.text, within=10)
+        [process] = psutil.Process(worker.popen.pid).children()
+        process.kill()
+        eventually(lambda: not process.is_running(), within=10)
+    finally:
+        site.redis.start()
+    for job_id in (first, *others):
+        assert eventually(lambda: site.get(f"/jobs/{job_id}").json()["status"] == "Completed", within=20)  # noqa: B023
+
+
+def test_jobs_in_a_long_queue_get_no_second_message(site: Service, rabbitmq: RabbitMQ, redis: Redis) -> None:
+    others = site.start_ready_worker("-Q", "nobody")  # reconciles
+    batch = site.submit_batch([{"type": "demo.noop"}] * 300).json()
+    eventually(lambda: not redis.zcard(KEYS.scheduled))
+    time.sleep(3 * LEASE)
+    site.start_ready_worker()
+    assert site.get(f"/batches/{batch['id']}", params={"wait": 30}).json()["counts"]["Completed"] == 300
+    time.sleep(2 * LEASE)
+    assert not any("enqueued" in worker.text or "is not run" in worker.text for worker in site.workers)
+    assert not others.popen.poll()
+    assert not redis.zcard(KEYS.waiting("default"))
+
+
+def test_a_worker_whose_queue_is_deleted_goes_on(site: Service, rabbitmq: RabbitMQ, redis: Redis) -> None:
+    site.start_ready_worker()
+    assert site.submit(wait=10).status_code == 200
+    rabbitmq.control("delete_queue", "default")
+    jobs = [site.submit().json()["id"] for _ in range(5)]
+    for job_id in jobs:
+        assert site.finished(job_id, within=20)["status"] == "Completed"
