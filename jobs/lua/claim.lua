@@ -3,6 +3,7 @@
 --       7 leases
 -- ARGV  1 id  2 channel prefix  3 limits of the streams  4 statuses a claim may come from  5 holder
 --       6 lease in microseconds (0: none is taken)  7 nonce: names this call and its repetitions ('': it has none)
+--       8 type  9 owner: those of the message, which may be that of a deleted job with this id
 -- Returns {1, attempt, parameters, type, owner, max_attempts}, and the same again for the same nonce; {0, status} not
 -- to be had; {-1} no such job.
 -- Publishes `updated`.
@@ -16,6 +17,7 @@ if status == 'InProgress' and ARGV[7] ~= '' and ARGV[7] == job[11] then
 end
 local now = micros()
 if not allowed(ARGV[4], status) or (run_at and tonumber(run_at) > now) then return {0, status} end
+if type ~= ARGV[8] or owner ~= ARGV[9] then return {0, status} end
 
 local attempt, sequence = job[2] + 1, job[9] + 1
 redis.call('HSET', KEYS[1], 'status', 'InProgress', 'attempt', attempt, 'started_at', whole(now), 'holder', ARGV[5],

@@ -132,7 +132,8 @@ class JobStore(JobReader):
 
         Raises:
             JobNotFound: there is no such record.
-            InvalidTransition: somebody else runs it, its time has not come, or it is final.
+            InvalidTransition: somebody else runs it, its time has not come, it is final, or another job that was given
+                the id of a deleted one, whose message this was.
         """
         place = place or self._place_of(job_id)
         keys = [
@@ -146,6 +147,7 @@ class JobStore(JobReader):
         ]
         lease = self.lease_micros if holder else 0
         args = [job_id, *self._channel(place.owner), _SOURCES[Status.IN_PROGRESS], holder, lease, nonce]
+        args += [place.type, place.owner]
         match self.call("claim", keys, args):
             case [1, attempt, parameters, job_type, owner, max_attempts]:
                 places = place.queue, place.priority

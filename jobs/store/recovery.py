@@ -178,7 +178,8 @@ class Recovery:
                     self._store.call("put_off", [where], [job_id, int(REFUSED_FOR * 1e6)])
                     moved += 1
                 continue
-            keys = [KEYS.record(job_id), name, KEYS.waiting(name), KEYS.scheduled, KEYS.fetched]
+            waiting = where if since else KEYS.waiting(name)
+            keys = [KEYS.record(job_id), name, waiting, KEYS.scheduled, KEYS.fetched]
             arguments = [job_id, self._queue.message(record), since, self._store.lease_micros, record.sequence]
             if self._store.call("enqueue", keys, arguments):
                 log.info("job %s: enqueued, %s", job_id, why)

@@ -368,3 +368,17 @@ def test_a_web_process_that_is_stopped_answers_those_who_wait(site: Service, tmp
             assert own.web.stop() == 0
             assert [answer.result().status_code for answer in answers] == [202] * 20
             assert time.monotonic() - began < 5
+
+
+def test_a_message_of_a_deleted_job_is_not_that_of_another_job_with_its_id(site: Service, redis: Redis) -> None:
+    """Of another type and another owner: it would be run as the deleted one, and the owner of that one told."""
+    site.stop_workers()
+    job_id = str(uuid4())
+    submit(site, "demo.noop", id=job_id, owner="first")
+    assert site.post(f"/jobs/{job_id}/cancel").status_code == 200
+    assert site.delete(f"/jobs/{job_id}").status_code == 204
+    submit(site, "sample.greet", id=job_id, owner="second", parameters={"name": "Ada"})
+    site.start_ready_worker()
+    assert site.finished(job_id)["result"]["text"] == "Hello Ada!"
+    told = [Event.from_json(fields["event"]) for _, fields in redis.xrange(KEYS.stream_of("second"))]
+    assert [event.sequence for event in told] == [3, 4, 5]
