@@ -70,16 +70,16 @@ class Publisher:
             by_queue = _is_one_of((MessageNacked, ChannelError), error)
             raise NotPublished(job_id, str(error) or type(error).__name__, by_queue=by_queue) from error
 
-    def is_empty(self, queue: str) -> bool:
-        """Whether the broker says that nothing lies in the queue, or that there is none; False when it says nothing."""
+    def length(self, queue: str) -> int | None:
+        """How many messages the broker says it can still hand out of a queue; None when it says nothing."""
         try:
             with self._connection() as connection:
-                return bool(connection.default_channel.queue_declare(queue, passive=True).message_count == 0)
+                return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
         except NotFound:
-            return True
+            return 0
         except (_Away, *_NOT_PUBLISHED) as error:
             log.warning("nobody knows whether messages of the queue %s are lost: %s", queue, error)
-            return False
+            return None
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:

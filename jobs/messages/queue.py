@@ -91,9 +91,9 @@ class Queue:
             kwargsrepr=_shown(job),
         )
 
-    def is_empty(self, name: str) -> bool:
-        """Whether the other broker says that nothing lies in that queue but what its workers have."""
-        return self._publisher.is_empty(name)
+    def length(self, name: str) -> int | None:
+        """How many messages the other broker says lie in that queue, without those that workers have taken; or None."""
+        return self._publisher.length(name)
 
     def _build(self, job_type: str, queue: str, priority: int) -> tuple[str, ...]:
         task = self._app.amqp.create_task_message(_ID, job_type, argsrepr="()", kwargsrepr=_SHOWN)

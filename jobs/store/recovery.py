@@ -32,8 +32,8 @@ class Recovery:
 
     def __init__(self, store: JobStore, queue: Queue) -> None:
         self._store, self._queue = store, queue
-        self._empty_since: dict[str, float] = {}
-        """Since when nothing has lain in queues of another broker for whose messages jobs have waited long."""
+        self._marks: dict[str, tuple[float, float]] = {}
+        """Of each key that says who waits for another broker: when that was asked (monotonic), and what came of it."""
 
     # --- one job
 
@@ -141,24 +141,34 @@ class Recovery:
             else:
                 self._forget(job_id, KEYS.leases, KEYS.index_of_status(Status.IN_PROGRESS))
         moved = self._enqueue(dict.fromkeys(due, ("", KEYS.scheduled)), "its time has come")
-        places = set(gone[2::3])
-        if self._queue.is_outside:
-            places = self._long_empty(places, {KEYS.waiting(name): queue for name, queue in lists.items()})
         waiting = zip(gone[::3], gone[1::3], gone[2::3], strict=True)
-        lost = {job_id: (since, where) for job_id, since, where in waiting if where in places}
+        lost = {job_id: (since, where) for job_id, since, where in waiting}
+        if self._queue.is_outside:
+            queue_of = {KEYS.waiting(name): queue for name, queue in lists.items()}
+            passed = self._passed({where: queue_of[where] for where in set(gone[2::3])})
+            lost = {job_id: each for job_id, each in lost.items() if float(each[0]) <= passed.get(each[1], 0.0)}
         moved += self._enqueue(lost, "its message was gone")
         return len(expired) + moved >= MOST_AT_ONCE
 
-    def _long_empty(self, places: set[str], queues: Mapping[str, str]) -> set[str]:
-        """Those of the keys that say who waits, in whose queues another broker has had nothing for half a lease.
+    def _passed(self, places: Mapping[str, str]) -> dict[str, float]:
+        """Whoever waits since then or longer had no message left in another broker's queue half a lease ago.
 
-        What a worker had taken out before, it has said to have fetched by then. ``queues``: the queue of each key.
+        The queue holds the messages of those who came last, and it is asked once a lease how many. What a worker had
+        taken out, it has said to have fetched by now. ``places``: keys that say who waits, and the queue of each.
         """
-        now = time.monotonic()
-        empty = {queue for queue in {queues[place] for place in places} if self._queue.is_empty(queue)}
-        self._empty_since = {queue: self._empty_since.get(queue, now) for queue in empty}
-        until = now - self._store.lease_micros / 2e6
-        return {place for place in places if self._empty_since.get(queues[place], now) <= until}
+        now, lease = time.monotonic(), self._store.lease_micros / 1e6
+        for place, queue in places.items():
+            if now > self._marks.get(place, (float("-inf"), 0.0))[0] + lease:
+                self._marks[place] = now, self._first_outside(place, self._queue.length(queue))
+        return {place: since for place, (at, since) in self._marks.items() if now >= at + lease / 2}
+
+    def _first_outside(self, place: str, length: int | None) -> float:
+        """Since when the last of those waits who have no message among so many; 0 if all have, or nobody knows."""
+        if length is None:
+            return 0.0
+        with available():
+            found: list[tuple[str, float]] = self._store.client.zrevrange(place, length, length, withscores=True)
+        return found[0][1] if found else 0.0
 
     def _enqueue(self, jobs: Mapping[str, tuple[str, str]], why: str) -> int:
         """Returns how many are done with.

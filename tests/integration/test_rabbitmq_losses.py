@@ -1,10 +1,13 @@
 """RabbitMQ holds the queue, and one of the two servers forgets: no job stays New for good."""
 
+import random
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
+from faults.proxy import Proxy
 from redis import Redis
 from support.append_only_file import cut, written
 from support.eventually import eventually
@@ -13,7 +16,7 @@ from support.service import Service
 
 from jobs.celery_app import create_celery
 from jobs.model.keys import KEYS
-from launch.redis_server import RedisServer
+from launch.redis_server import RedisServer, free_port
 
 pytestmark = pytest.mark.skipif(not SERVER.exists(), reason="Debian's rabbitmq-server is not installed")
 
@@ -144,3 +147,37 @@ def test_a_worker_whose_queue_is_deleted_goes_on(site: Service, rabbitmq: Rabbit
     jobs = [site.submit().json()["id"] for _ in range(5)]
     for job_id in jobs:
         assert site.finished(job_id, within=20)["status"] == "Completed"
+
+
+@pytest.fixture
+def behind_proxy(rabbitmq: RabbitMQ, running: Service, tmp_path: Path) -> Iterator[tuple[Service, Proxy]]:
+    """A service whose way to RabbitMQ can be cut."""
+    running.stop_workers()
+    with Proxy(free_port(), rabbitmq.port) as proxy:
+        url = f"amqp://guest:guest@127.0.0.1:{proxy.port}//"
+        with Service(tmp_path, running.redis, JOBS_BROKER_URL=url, JOBS_LEASE=str(LEASE)) as service:
+            yield service, proxy
+
+
+def test_jobs_go_on_through_a_lost_connection_and_end_once(
+    behind_proxy: tuple[Service, Proxy], rabbitmq: RabbitMQ, redis: Redis
+) -> None:
+    """RabbitMQ hands their messages out again, to the same worker, which afterwards has as many in hand as before."""
+    site, proxy = behind_proxy
+    long = {"type": "demo.random_delay", "parameters": {"seconds": 3 * LEASE}}
+    jobs = site.submit_batch([long] * 4).json()["jobs"]
+    eventually(lambda: redis.zcard(KEYS.leases) == 4)
+    chance = random.Random(1)
+    for _ in range(40):
+        proxy.reset_one(chance)
+    for job_id in jobs:
+        done = site.finished(job_id, within=20)
+        assert (done["status"], done["attempt"]) == ("Completed", 1)
+    assert "onnection to broker lost" in site.workers[0].text
+    eventually(lambda: not sum(rabbitmq.messages().values()))
+    assert site.submit(wait=10).status_code == 200  # its front door had lost its connection too
+    eventually(lambda: site.submit(wait=1).status_code == 200)
+    began = time.monotonic()
+    batch = site.submit_batch([{"type": "demo.random_delay", "parameters": {"seconds": 2}}] * 4, wait=20).json()
+    assert batch["counts"]["Completed"] == 4
+    assert time.monotonic() - began < 4
