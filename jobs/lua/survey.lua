@@ -30,7 +30,8 @@ end
 -- that is late may find that another has claimed the job)
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', whole(now - 10 * lease))
 local function id_of(message)
-  return string.match(message, '"id": "([%x-]+)"')
+  local at = string.find(message, '"id": "', 1, true)  -- a pattern would be tried at each byte of a long body
+  return at and string.match(message, '^"id": "([%x-]+)"', at)
 end
 for i = 6, #KEYS, 2 do
   local queue, waiting, before = KEYS[i], KEYS[i + 1], now - lease

@@ -16,7 +16,7 @@ from amqp.exceptions import AMQPError, ChannelError, FrameSyntaxError, MessageNa
 from kombu.exceptions import KombuError, SerializationError
 
 from jobs.errors import NotPublished
-from jobs.redis.client import ANSWER_WITHIN
+from jobs.redis.client import ANSWER_WITHIN, has_come
 
 if TYPE_CHECKING:
     from jobs.celery_app import JobsCelery
@@ -101,8 +101,12 @@ class Publisher:
             raise _Away("the broker did not answer a moment ago")
 
     def _open(self, connection: Any) -> None:
-        """Make it ready, anew where it is older than the last failure; every wait for an answer has a limit then."""
-        if not connection.connected or getattr(connection, "opened_at", float("-inf")) <= self._lost_at:
+        """Make it ready, anew where it is older than the last failure or the broker has closed it meanwhile.
+
+        Every wait for an answer has a limit then.
+        """
+        is_old = getattr(connection, "opened_at", float("-inf")) <= self._lost_at
+        if is_old or not connection.connected or has_come(connection.connection.sock):  # unasked: that it is closed
             connection.collect()
             connection.ensure_connection(max_retries=max(len(connection.alt) - 1, 0))
             connection.opened_at = time.monotonic()

@@ -29,15 +29,22 @@ class PeekingConnection(WaryConnection):
         if timeout != 0:
             return bool(super().can_read(timeout=timeout))
         connected: socket.socket = self._sock  # type: ignore[assignment]  # a connection that is handed out has one
-        plain = _socket.socket(fileno=connected.fileno())
-        plain.setblocking(False)  # as the connection is, which has a timeout; Celery sets a default one when it ends
-        try:
-            plain.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return False
-        finally:
-            plain.detach()
+        return has_come(connected)
+
+
+def has_come(connected: socket.socket) -> bool:
+    """Whether something is to be read, be it the end of the connection, or that it was reset."""
+    plain = _socket.socket(fileno=connected.fileno())
+    plain.setblocking(False)  # as the connection is, which has a timeout; Celery sets a default one when it ends
+    try:
+        plain.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
         return True
+    finally:
+        plain.detach()
+    return True
 
 
 def connect(

@@ -64,7 +64,7 @@ def busy(site: Service, redis: Redis) -> int:
         at = newest[0][1] if newest else 0.0  # of one heartbeat, which notes all that wait in the worker
         return int(redis.zcount(KEYS.fetched, at, at)) > MOST_PROCESSES
 
-    eventually(fetches_ahead, within=20)
+    eventually(fetches_ahead, within=60)
     return submitted
 
 

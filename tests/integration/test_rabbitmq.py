@@ -27,6 +27,7 @@ from jobs.messages.publisher import Publisher
 from jobs.messages.queue import Queue
 from jobs.model.keys import KEYS
 from jobs.model.submission import Submission
+from jobs.redis.client import has_come
 from jobs.store.recovery import MOST_AT_ONCE
 from launch.redis_server import RedisServer, free_port
 
@@ -354,6 +355,16 @@ def test_a_queue_that_takes_no_more_is_not_published_to(site: Service, rabbitmq:
     assert not queue.is_away
     queue.publish(other)
     app.close()
+
+
+def test_a_connection_that_the_broker_has_closed_costs_no_submit_anything(site: Service, rabbitmq: RabbitMQ) -> None:
+    with create_celery(site.settings) as app:
+        queue = Queue(app)
+        queue.publish(submission("default"))
+        with app.connection_or_acquire() as connection:
+            rabbitmq.control("close_all_connections", "a test")
+            eventually(lambda: has_come(connection.connection.sock))
+        queue.publish(submission("default"))
 
 
 def test_whatever_a_submit_may_hold_can_be_written(site: Service) -> None:

@@ -1,6 +1,7 @@
 """What becomes of a message that the other broker does not confirm."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from socket import socketpair
 from typing import Any
 
 import pytest
@@ -22,6 +23,10 @@ class _Broker:
         self.alt: list[str] = []
         self.timeout: float | None = None
         self.connection = self.sock = self
+        self.near, self.far = socketpair()
+
+    def fileno(self) -> int:
+        return self.near.fileno()
 
     def connection_or_acquire(self) -> "_Broker":
         return self
@@ -51,8 +56,10 @@ class _Broker:
 
 
 @pytest.fixture
-def broker() -> _Broker:
-    return _Broker()
+def broker() -> Iterator[_Broker]:
+    made = _Broker()
+    with made.near, made.far:
+        yield made
 
 
 @pytest.fixture
@@ -65,6 +72,13 @@ def test_a_connection_is_used_again(broker: _Broker, publish: Callable[[], None]
     publish()
     publish()
     assert (broker.asked, broker.opened) == (2, 1)
+
+
+def test_a_connection_on_which_something_came_unasked_is_not(broker: _Broker, publish: Callable[[], None]) -> None:
+    publish()
+    broker.far.send(b"that it is closed")
+    publish()
+    assert (broker.asked, broker.opened) == (2, 2)
 
 
 @pytest.mark.parametrize(
