@@ -12,7 +12,7 @@ from app.answers import answer_document, base_url
 from app.event_schema import EventSchema
 from app.front_door import front_door
 from app.schemas import OWNER_PATTERN, EventsQuerySchema, GapSchema
-from jobs.model.events import BATCH_COMPLETED, FINAL_EVENT_OF, NAMES, OF_JOBS, type_of
+from jobs.model.event import BATCH_COMPLETED, FINAL_EVENT_OF, NAMES, OF_JOBS, type_of
 from jobs.model.keys import KEYS
 from jobs.model.status import TRANSITIONS, Status
 

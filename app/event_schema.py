@@ -3,7 +3,7 @@
 from marshmallow import INCLUDE, Schema, fields, validate
 
 from app.schemas import JobErrorSchema, ProgressSchema
-from jobs.model.events import NAMES, type_of
+from jobs.model.event import NAMES, type_of
 from jobs.model.status import Status
 
 _STATUSES = [str(status) for status in Status]

@@ -11,10 +11,10 @@ from app.parameters import ParameterRules
 from app.pressure import Pressure
 from app.written import Written
 from jobs.celery_app import JobsCelery, create_celery
+from jobs.connections.line import SharedLine
 from jobs.errors import StoreUnavailable
 from jobs.events.feed import Feed
 from jobs.model.record import Record
-from jobs.redis.line import SharedLine
 from jobs.results.backend import JobBackend
 from jobs.settings import Settings
 from jobs.store.announced import JobTypes

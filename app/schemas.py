@@ -4,7 +4,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from app.fields import Flag, NumberText, Seconds, Tags, Timestamp, WaitText
 from jobs.model.callback import LONGEST_URL, USUAL_EVENTS, CallbackUrl
-from jobs.model.events import NAMES, OF_JOBS
+from jobs.model.event import NAMES, OF_JOBS
 from jobs.model.status import Status
 from jobs.names import OWNER
 

@@ -22,8 +22,8 @@ from jobs.store.batch import Batch, BatchSubmission
 
 log = logging.getLogger(__name__)
 
-FIRST = 1
-"""The sequence of a job whose id is a new one, when it is accepted."""
+FIRST_SEQUENCE = 1
+"""That of a job whose id is a new one, when it is accepted."""
 A_MOMENT = 0.1
 """Seconds for which a waiting request keeps its greenlet: to answer from another one takes more CPU time."""
 
@@ -78,7 +78,7 @@ def submit_batch(door: FrontDoor, batch: BatchSubmission) -> tuple[Batch, bool]:
     except QueueFull as full:
         raise door.pressure.full(full.waiting, door.settings.max_queue) from full
     if is_new:
-        all(_hand_over(door, job, FIRST) for job in batch.jobs)  # no further than to the first that fails
+        all(_hand_over(door, job, FIRST_SEQUENCE) for job in batch.jobs)  # no further than to the first that fails
     return accepted, is_new
 
 

@@ -4,7 +4,7 @@ from marshmallow import Schema, fields, validate
 
 from app.schemas import OWNER_RULE, CallbackSchema
 from jobs.model.callback import USUAL_EVENTS
-from jobs.model.events import NAMES
+from jobs.model.event import NAMES
 from jobs.webhooks.registry import ACTIVE, DISABLED
 
 

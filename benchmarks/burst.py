@@ -18,7 +18,7 @@ from redis import Redis
 
 from benchmarks import table
 from benchmarks.systems import HOST, BenchmarkError, Ours
-from jobs.redis.scripts import Scripts
+from jobs.connections.scripts import Scripts
 from jobs.settings import Settings
 from jobs.store.job_store import JobStore
 

@@ -17,10 +17,10 @@ from redis import Redis
 from benchmarks.listener import BARE_CHANNEL, owner_of
 from benchmarks.process import MeasuredProcess
 from benchmarks.systems import BenchmarkError
+from jobs.connections.client import connect
 from jobs.model.claim import Claim, Place
 from jobs.model.keys import KEYS
 from jobs.model.submission import Submission
-from jobs.redis.client import connect
 from jobs.settings import Settings
 from jobs.store.job_store import JobStore
 from launch.redis_server import RedisServer

@@ -11,10 +11,10 @@ from typing import Any
 from redis import Redis
 
 from benchmarks.systems import BenchmarkError
+from jobs.connections.client import connect
+from jobs.connections.scripts import Scripts
 from jobs.model.keys import KEYS
 from jobs.model.submission import Submission
-from jobs.redis.client import connect
-from jobs.redis.scripts import Scripts
 from jobs.settings import Settings
 from jobs.store.job_store import JobStore
 

@@ -26,12 +26,12 @@ LAYERS = {
             *("app/proxies.py", "app/pressure.py", "marshmallow/", "webargs/", "jobs/store/announced.py"),
         ),
         "building job and message": ("jobs/messages/", "jobs/model/submission.py"),
-        "Redis client": ("redis/", "jobs/redis/"),
+        "Redis client": ("redis/", "jobs/connections/"),
         "waiting and its wake-up": ("app/waiting.py", "app/later.py", "jobs/results/", "celery/"),
         "record and answer": ("jobs/", "app/"),
     },
     "worker": {
-        "Redis client": ("redis/", "jobs/redis/"),
+        "Redis client": ("redis/", "jobs/connections/"),
         "pool and its pipes": ("billiard/", "celery/concurrency/", "workers/prefork.py"),
         "kombu's transport and messages": (
             *("kombu/transport/", "kombu/messaging.py", "kombu/message.py", "kombu/utils/json.py"),

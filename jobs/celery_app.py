@@ -7,8 +7,8 @@ from celery.app.amqp import AMQP
 from kombu.connection import Connection
 from redis.connection import parse_url
 
-from jobs.redis.client import ANSWER_WITHIN, CONNECTION_WITHIN
-from jobs.redis.line import Line, SharedLine
+from jobs.connections.client import ANSWER_WITHIN, CONNECTION_WITHIN
+from jobs.connections.line import Line, SharedLine
 from jobs.settings import Settings
 
 VISIBILITY_TIMEOUT = 12 * 3600
@@ -40,7 +40,7 @@ class JobsCelery(Celery):  # type: ignore[misc]
     line: type[Line] | type[SharedLine]
 
     def close(self) -> None:
-        """Celery's, and nobody reads the reply channel any longer, which begins with the first wait."""
+        """Celery's, and the thread that reads the reply channel, since the first wait, ends within some seconds."""
         self.backend.result_consumer.stop()
         super().close()
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from jobs.connections.availability import available
+from jobs.connections.client import connect
 from jobs.errors import DeadLetterIncomplete, DeadLetterNotFound, JobsError, StoreUnavailable
 from jobs.letters.stream import L, Letters
-from jobs.redis.availability import available
-from jobs.redis.client import connect
 from jobs.settings import Settings
 from jobs.store.reader import JobReader
 

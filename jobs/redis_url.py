@@ -1,7 +1,7 @@
 """The URL of Redis: what it may say.
 
 redis-py, kombu and Celery read it each in its own way: what one of them takes, another one dies of, or passes over. So
-nothing may be in it but what :mod:`jobs.redis.client` and :mod:`jobs.celery_app` can tell all of them.
+nothing may be in it but what :mod:`jobs.connections.client` and :mod:`jobs.celery_app` can tell all of them.
 """
 
 import re

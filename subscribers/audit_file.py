@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from jobs.errors import SettingsError
-from jobs.model.events import Event
+from jobs.model.event import Event
 from subscribers.repeats import Recent
 
 log = logging.getLogger(__name__)

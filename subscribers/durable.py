@@ -10,7 +10,7 @@ from jobs.errors import GroupMissing, LeaseLost, StoreRefused, StoreUnavailable
 from jobs.events.entry_id import just_before
 from jobs.events.gap import Gap
 from jobs.events.group import Entry, Group, Taken
-from jobs.model.events import Event
+from jobs.model.event import Event
 from subscribers.backlog import Backlog, Delivery
 from subscribers.handler import Handler, OnGap, tell_gap
 from subscribers.membership import Membership

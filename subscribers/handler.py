@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from jobs.events.gap import Gap
-from jobs.model.events import Event
+from jobs.model.event import Event
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """An event as one line that a person can read."""
 
-from jobs.model.events import Event
+from jobs.model.event import Event
 
 
 def line(event: Event) -> str:

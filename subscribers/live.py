@@ -11,11 +11,11 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
+from jobs.connections.client import subscriber
 from jobs.events.entry_id import order_of
 from jobs.events.gap import Gap
-from jobs.model.events import Event
+from jobs.model.event import Event
 from jobs.model.keys import EVERYBODY, KEYS
-from jobs.redis.client import subscriber
 from subscribers.handler import Handler, OnGap, tell_gap
 from subscribers.repeats import Recent
 

@@ -6,7 +6,7 @@ With ``--durable`` it is told of everything since it first ran so, also of what 
 import argparse
 from collections.abc import Sequence
 
-from jobs.model.events import Event
+from jobs.model.event import Event
 from subscribers.lines import line
 from subscribers.service import say, start
 from subscribers.subscriber import Subscriber

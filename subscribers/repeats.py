@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable
 
-from jobs.model.events import Event
+from jobs.model.event import Event
 
 MOST_REMEMBERED = 10_000
 

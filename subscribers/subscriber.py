@@ -5,11 +5,11 @@ import signal
 import threading
 from collections.abc import Iterable
 
+from jobs.connections.client import connect
 from jobs.events.gap import Gap
 from jobs.events.group import Group
-from jobs.model.events import NAMES
+from jobs.model.event import NAMES
 from jobs.names import OWNER, SERVICE
-from jobs.redis.client import connect
 from jobs.settings import Settings
 from subscribers.durable import Durable, Terms
 from subscribers.handler import Handler, OnGap
@@ -27,7 +27,7 @@ class Subscriber:
     Args:
         service: the name of the subscribing service: for its logs, and of its group in durable mode.
         owner: whose jobs; everybody's without it.
-        events: which events (see ``jobs.events.NAMES``); all of them without it.
+        events: which events (see ``jobs.model.event.NAMES``); all of them without it.
         mode: ``"live"``: told of what happens while it runs, at once; what happened during a break of the connection
             is told after it. ``"durable"``: told of everything since the service first ran, at least once, in order
             within a job; its processes share the work.

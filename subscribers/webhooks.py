@@ -3,8 +3,8 @@
 import signal
 import threading
 
-from jobs.model.events import Event
-from jobs.redis.client import connect
+from jobs.connections.client import connect
+from jobs.model.event import Event
 from jobs.settings import Settings
 from jobs.store.reader import JobReader
 from jobs.webhooks.deliveries import Deliveries

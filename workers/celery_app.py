@@ -11,8 +11,8 @@ from kombu.utils.compat import detect_environment
 
 from jobs.celery_app import UNCONFIRMED, JobsCelery, create_celery
 from jobs.collecting import collect_rarely
+from jobs.connections.line import Line, SharedLine
 from jobs.errors import SettingsError
-from jobs.redis.line import Line, SharedLine
 from jobs.settings import Settings
 from jobs.store.job_types import JobTypeInfo
 from workers.announcer import Announcer

@@ -8,10 +8,10 @@ from typing import Any
 from redis.client import NEVER_DECODE
 from redis.exceptions import ResponseError
 
+from jobs.connections.availability import available
 from jobs.events.entry_id import just_before, order_of
 from jobs.events.gap import Gap
-from jobs.model.events import Event
-from jobs.redis.availability import available
+from jobs.model.event import Event
 
 log = logging.getLogger(__name__)
 

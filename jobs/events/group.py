@@ -7,13 +7,13 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from jobs.connections.availability import available
+from jobs.connections.line import Line
+from jobs.connections.scripts import Scripts
 from jobs.errors import GroupMissing, LeaseLost
 from jobs.events.gap import Gap
 from jobs.letters.dead_letters import MOST_KEPT, kept
 from jobs.model.keys import EVERYBODY, KEYS
-from jobs.redis.availability import available
-from jobs.redis.line import Line
-from jobs.redis.scripts import Scripts
 from jobs.settings import Settings
 
 PARTS = ("consumers", "held", "attempts", "gaps")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jobs.events.entries import Entry
-from jobs.model.events import BATCH_COMPLETED, FINAL_EVENT_OF, Event
+from jobs.model.event import BATCH_COMPLETED, FINAL_EVENT_OF, Event
 
 MOST_BEHIND = 1_000
 """Events that wait for a slow listener; with more it is cut off, and comes back with the last id it has seen."""

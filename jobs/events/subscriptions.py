@@ -8,11 +8,11 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
+from jobs.connections.availability import available
 from jobs.errors import StoreRefused, SubscriptionInUse, SubscriptionNotFound
 from jobs.events.entry_id import just_before, order_of
 from jobs.events.group import PARTS, subscription_name
 from jobs.model.keys import EVERYBODY, KEYS
-from jobs.redis.availability import available
 from jobs.store.reader import JobReader
 
 PAGE = 1000

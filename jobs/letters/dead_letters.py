@@ -8,11 +8,11 @@ from typing import Any
 
 from kombu.utils.json import dumps
 
+from jobs.connections.availability import available, is_away
+from jobs.connections.scripts import Scripts
 from jobs.errors import DeadLetterIncomplete, DeadLetterNotFound
 from jobs.letters.stream import Letters
 from jobs.model.keys import KEYS
-from jobs.redis.availability import available, is_away
-from jobs.redis.scripts import Scripts
 
 log = logging.getLogger(__name__)
 

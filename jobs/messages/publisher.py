@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from amqp.exceptions import AMQPError, ChannelError, FrameSyntaxError, MessageNacked, NotFound
 from kombu.exceptions import KombuError, SerializationError
 
+from jobs.connections.client import ANSWER_WITHIN, has_input
 from jobs.errors import NotPublished
-from jobs.redis.client import ANSWER_WITHIN, has_come
 
 if TYPE_CHECKING:
     from jobs.celery_app import JobsCelery
@@ -55,7 +55,8 @@ class Publisher:
     def publish(self, job_id: str, task: str, **options: Any) -> None:
         """Send the task's message, and wait until the broker has confirmed it.
 
-        It also confirms what it can put nowhere, for its queue was deleted; but that it gives back before (mandatory).
+        It confirms a message for a queue that was deleted, too; as that is ``mandatory``, it gives it back before, and
+        that is an error here.
 
         Raises:
             NotPublished: it is not known to be with the broker.
@@ -71,10 +72,14 @@ class Publisher:
             raise NotPublished(job_id, str(error) or type(error).__name__, by_queue=by_queue) from error
 
     def length(self, queue: str) -> int | None:
-        """How many messages the broker says it can still hand out of a queue; None when it says nothing."""
+        """How many messages the broker says it can still hand out of a queue; None when it does not know.
+
+        When the leader of a quorum queue is slow to answer, RabbitMQ says 0, and that it has no consumer.
+        """
         try:
             with self._connection() as connection:
-                return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
+                told = connection.default_channel.queue_declare(queue, passive=True)
+                return int(told.message_count) if told.message_count or told.consumer_count else None
         except NotFound:
             return 0
         except (_Away, *_NOT_PUBLISHED) as error:
@@ -106,7 +111,7 @@ class Publisher:
         Every wait for an answer has a limit then.
         """
         is_old = getattr(connection, "opened_at", float("-inf")) <= self._lost_at
-        if is_old or not connection.connected or has_come(connection.connection.sock):  # unasked: that it is closed
+        if is_old or not connection.connected or has_input(connection.connection.sock):  # such as that it is closed
             connection.collect()
             connection.ensure_connection(max_retries=max(len(connection.alt) - 1, 0))
             connection.opened_at = time.monotonic()

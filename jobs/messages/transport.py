@@ -8,7 +8,7 @@
 - *No note in Redis of a job's message that was fetched*: ``QoS``, see ``qos``. The job has a record and a lease, and
   a reconciler finds those that have neither message nor lease (0003).
 - *Connections are wary of silence*: ``connection_class``, ``_connparams``, ``_brpop_start``. A worker's event loop
-  waits for no answer on a connection when another one has got none; see :mod:`jobs.redis.connection`
+  waits for no answer on a connection when another one has got none; see :mod:`jobs.connections.connection`
   (docs/reliability.md).
 - *What Celery would not survive is set aside*, with its reason, or passed over if it is a broadcast: ``_hand_on``,
   ``_free_queues``, ``_receive_one``, ``_deliver_fanout_message``, see ``envelope`` (docs/dead-letters.md).
@@ -36,6 +36,12 @@ from kombu.utils.json import dumps, loads
 from redis import Redis
 from redis.exceptions import ConnectionError, ResponseError
 
+from jobs.connections.connection import (
+    AttentiveConnection,
+    AttentiveSSLConnection,
+    WaryConnection,
+    WarySSLConnection,
+)
 from jobs.errors import UnusableMessage
 from jobs.letters.dead_letters import DeadLetters
 from jobs.messages.envelope import read
@@ -44,12 +50,6 @@ from jobs.messages.poller import Poller
 from jobs.messages.qos import QoS
 from jobs.messages.told_once import ToldOnce
 from jobs.model.priority import HIGHEST, USUAL, kombu_priority, our_priority, queue_key
-from jobs.redis.connection import (
-    AttentiveConnection,
-    AttentiveSSLConnection,
-    WaryConnection,
-    WarySSLConnection,
-)
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from urllib.parse import urlsplit
 
-from jobs.model.events import FINAL_EVENT_OF, NAMES
+from jobs.model.event import FINAL_EVENT_OF, NAMES
 
 LONGEST_URL = 2048
 """Characters."""
@@ -57,7 +57,7 @@ class CallbackUrl:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """Where to, and what of: the names of events in the order of :data:`~jobs.model.events.NAMES`."""
+    """Where to, and what of: the names of events in the order of :data:`~jobs.model.event.NAMES`."""
 
     url: str
     events: tuple[str, ...]

@@ -12,6 +12,7 @@ from typing import Any
 from billiard.exceptions import WorkerLostError
 from celery import states
 
+from jobs.connections.availability import is_away
 from jobs.errors import (
     AttemptsUsedUp,
     InvalidTransition,
@@ -26,7 +27,6 @@ from jobs.model.failure import error_of
 from jobs.model.result_text import dump
 from jobs.model.status import Status
 from jobs.model.submission import Submission, can_be_told
-from jobs.redis.availability import is_away
 from jobs.results.waiting_backend import WaitingBackend
 from jobs.store.recovery import Recovery
 

@@ -17,11 +17,11 @@ from celery.backends.asynchronous import BaseResultConsumer
 from redis.client import PubSub
 from redis.exceptions import RedisError, TimeoutError
 
+from jobs.connections.availability import available
+from jobs.connections.client import subscriber
 from jobs.errors import StoreUnavailable
 from jobs.model.keys import KEYS
 from jobs.model.record import Record
-from jobs.redis.availability import available
-from jobs.redis.client import subscriber
 from jobs.store.job_store import JobStore
 from jobs.store.recent_submits import RecentSubmit
 
@@ -128,8 +128,9 @@ class ReplyConsumer(BaseResultConsumer):  # type: ignore[misc]
             self._waiters.pop(waiter.job_id, None)
 
     def stop(self) -> None:
-        if self._reader is not None:
-            self._reader.stop()
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.stop()
 
     def end_waits(self) -> None:
         """The process is about to end: every wait is over now, whether its job has ended or not."""

@@ -12,11 +12,11 @@ from celery.backends.redis import RedisBackend
 from celery.exceptions import TaskRevokedError, TimeoutError
 from celery.result import AsyncResult
 
+from jobs.connections.client import connect
+from jobs.connections.line import Line
 from jobs.errors import JobFailed, JobNotFound, StoreUnavailable
 from jobs.model.record import Record, rfc3339
 from jobs.model.status import CELERY_STATE_OF, Status
-from jobs.redis.client import connect
-from jobs.redis.line import Line
 from jobs.results.replies import ReplyConsumer, Waiter
 from jobs.settings import Settings
 from jobs.store.job_store import JobStore

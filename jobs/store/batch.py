@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jobs.connections.availability import available
 from jobs.errors import BatchNotFound, IdempotencyKeyReused, JobIdTaken, QueueFull, StoreRefused
 from jobs.model.keys import KEYS
 from jobs.model.priority import queue_key
 from jobs.model.record import BATCH
 from jobs.model.status import Status
 from jobs.model.submission import NO_FINGERPRINT, Submission, fingerprint_of, under_key
-from jobs.redis.availability import available
 from jobs.settings import Settings
 from jobs.store.job_store import OUTSIDE_WITHIN, JobStore
 

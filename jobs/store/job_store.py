@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 
 from redis import Redis
 
+from jobs.connections.availability import available
+from jobs.connections.line import Line, SharedLine
 from jobs.errors import (
     AttemptsUsedUp,
     IdempotencyKeyReused,
@@ -17,14 +19,12 @@ from jobs.errors import (
     StoreRefused,
 )
 from jobs.model.claim import Claim, Place
-from jobs.model.events import FINAL_EVENT_OF
+from jobs.model.event import FINAL_EVENT_OF
 from jobs.model.keys import KEYS
 from jobs.model.priority import queue_key
 from jobs.model.record import BATCH, Record
 from jobs.model.status import FINAL, FINAL_TEXT, Status, sources_of
 from jobs.model.submission import Accepted, Submission, under_key
-from jobs.redis.availability import available
-from jobs.redis.line import Line, SharedLine
 from jobs.settings import Settings
 from jobs.store.reader import JobReader
 from jobs.store.recent_submits import RecentSubmit, RecentSubmits
@@ -250,7 +250,7 @@ class JobStore(JobReader):
         raise JobNotFound(job_id)
 
     def handed_over(self, job: Submission, sequence: int) -> None:
-        """Say that the message of a new job is with another broker, so that no reconciler hands it over once more.
+        """Say that the message of a new job is with another broker: no reconciler hands it over, unless that loses it.
 
         ``sequence`` is the one it was accepted with.
         """

@@ -7,13 +7,13 @@ from typing import Any
 from redis import Redis
 from redis.client import NEVER_DECODE
 
+from jobs.connections.availability import available
+from jobs.connections.line import Line, SharedLine
+from jobs.connections.scripts import Scripts
 from jobs.errors import JobNotFound, StoreRefused
 from jobs.model.keys import KEYS
 from jobs.model.record import BATCH, FIELDS, Record
 from jobs.model.status import FINAL, FINAL_TEXT, Status
-from jobs.redis.availability import available
-from jobs.redis.line import Line, SharedLine
-from jobs.redis.scripts import Scripts
 from jobs.settings import Settings
 from jobs.store.durations import Durations
 
@@ -30,7 +30,7 @@ class JobReader:
     """What changes no job. Every method raises StoreUnavailable when Redis cannot be used."""
 
     def __init__(self, client: Redis, settings: Settings, line: Line | SharedLine | None = None) -> None:
-        """``line`` is the short way to the server of ``client``; without it a :class:`jobs.redis.line.Line`."""
+        """``line`` is the short way to the server of ``client``; without it a :class:`jobs.connections.line.Line`."""
         self.client: Any = client  # redis-py's types cannot say that answers are text
         self._settings = settings
         self.stream_limits = settings.stream_limits

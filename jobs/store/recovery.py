@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
+from jobs.connections.availability import available
 from jobs.errors import AttemptsUsedUp, InvalidTransition, JobNotFound, NotPublished
 from jobs.messages.queue import Queue
 from jobs.model.failure import WORKER_LOST
@@ -12,7 +13,6 @@ from jobs.model.keys import KEYS
 from jobs.model.priority import HIGHEST, queue_key
 from jobs.model.record import Record
 from jobs.model.status import RERUN_FROM, Status
-from jobs.redis.availability import available
 from jobs.store.job_store import JobStore
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ WINDOW = 1000
 """Messages at the head of a queue that a survey reads, once somebody there seems to have none."""
 REFUSED_FOR = 5.0
 """Seconds after which another broker is asked again to take the message of a job that it has refused."""
+NEVER_ASKED = float("-inf"), 0.0
 LEADS_FOR_LEASES = 3
 """A leader that is silent for a third of a lease is replaced."""
 
@@ -33,7 +34,8 @@ class Recovery:
     def __init__(self, store: JobStore, queue: Queue) -> None:
         self._store, self._queue = store, queue
         self._marks: dict[str, tuple[float, float]] = {}
-        """Of each key that says who waits for another broker: when that was asked (monotonic), and what came of it."""
+        """Of each key that says who waits in another broker's queue: when that was last asked for its length
+        (monotonic), and since when the last one waits whose message was gone then (0: nobody's was)."""
 
     # --- one job
 
@@ -67,13 +69,15 @@ class Recovery:
     def message_used_up(self, job_id: str) -> None:
         """A message is acknowledged by which its job could not begin: if that is still New, it is to get another.
 
-        Where the queue is in Redis a survey finds that by itself; of another broker's queue it only learns whether
-        anything is left there.
+        Where the queue is in Redis a survey finds that by itself; of another broker's queue it only learns how many
+        are left there. A plain task gets none: only who sent it has its arguments.
         """
         if not self._queue.is_outside:
             return
         with suppress(JobNotFound):
             record = self._store.get(job_id)
+            if record.is_plain:
+                return
             waiting = KEYS.waiting(queue_key(record.queue, record.priority))
             keys = [KEYS.record(job_id), KEYS.scheduled, waiting]
             self._store.call("hand_over_again", keys, [job_id, self._store.lease_micros])
@@ -151,15 +155,16 @@ class Recovery:
         return len(expired) + moved >= MOST_AT_ONCE
 
     def _passed(self, places: Mapping[str, str]) -> dict[str, float]:
-        """Whoever waits since then or longer had no message left in another broker's queue half a lease ago.
+        """A time for each place: who has waited since then or longer had no message in its queue half a lease ago.
 
         The queue holds the messages of those who came last, and it is asked once a lease how many. What a worker had
         taken out, it has said to have fetched by now. ``places``: keys that say who waits, and the queue of each.
         """
         now, lease = time.monotonic(), self._store.lease_micros / 1e6
-        for place, queue in places.items():
-            if now > self._marks.get(place, (float("-inf"), 0.0))[0] + lease:
-                self._marks[place] = now, self._first_outside(place, self._queue.length(queue))
+        asked = {each: queue for each, queue in places.items() if now > self._marks.get(each, NEVER_ASKED)[0] + lease}
+        lengths = {queue: self._queue.length(queue) for queue in set(asked.values())}
+        for place, queue in asked.items():
+            self._marks[place] = time.monotonic(), self._first_outside(place, lengths[queue])
         return {place: since for place, (at, since) in self._marks.items() if now >= at + lease / 2}
 
     def _first_outside(self, place: str, length: int | None) -> float:

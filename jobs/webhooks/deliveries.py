@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 
-from jobs.model.events import Event
+from jobs.model.event import Event
 from jobs.model.keys import EVERYBODY, KEYS
 from jobs.store.reader import JobReader
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
+from jobs.connections.availability import available
 from jobs.errors import StoreRefused, TooManyWebhooks, WebhookNotFound
 from jobs.model.callback import Callback
-from jobs.model.events import NAMES
+from jobs.model.event import NAMES
 from jobs.model.keys import EVERYBODY, KEYS
-from jobs.redis.availability import available
 from jobs.store.reader import JobReader
 
 MOST_WEBHOOKS = 1000

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jobs.errors import DeadLetterIncomplete, DeadLetterNotFound
 from jobs.letters.stream import Letters
 from jobs.model.callback import CallbackUrl
-from jobs.model.events import Event
+from jobs.model.event import Event
 from jobs.model.keys import KEYS
 from jobs.store.reader import JobReader
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from jobs.model.events import Event
+from jobs.model.event import Event
 from subscribers import Subscriber
 
 

@@ -14,7 +14,7 @@ from support.stored import job_ids
 
 from faults.load import Load
 from faults.site import Site
-from jobs.model.events import Event
+from jobs.model.event import Event
 from jobs.model.keys import KEYS
 from jobs.model.status import Status
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 
 from faults.evidence import Evidence, attempt_of, result_of
-from jobs.model.events import FINAL_EVENT_OF, Event
+from jobs.model.event import FINAL_EVENT_OF, Event
 from jobs.model.keys import KEYS, Keys
 from jobs.model.status import FINAL, Status
 

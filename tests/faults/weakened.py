@@ -45,7 +45,7 @@ def unfenced() -> None:
 @weakening
 def patient() -> None:
     """Redis may take a minute for an answer."""
-    from jobs.redis import client
+    from jobs.connections import client
 
     client.ANSWER_WITHIN = 60.0
 
@@ -72,7 +72,7 @@ def forgetful() -> None:
 def greedy() -> None:
     """Jobs are accepted however full Redis is, and none may end once it is."""
     from app.pressure import Pressure
-    from jobs.redis import scripts
+    from jobs.connections import scripts
 
     scripts._flags = lambda _: "#!lua\n"
     Pressure.check = _nothing  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ from support.eventually import eventually
 from support.processes import ROOT
 from support.publishing import created, store_of
 
-from jobs.model.events import Event
+from jobs.model.event import Event
 from jobs.model.keys import KEYS
 from jobs.settings import Settings
 from jobs.store.job_store import JobStore

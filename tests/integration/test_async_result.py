@@ -15,7 +15,7 @@ from support.timing import assert_takes
 
 from jobs.celery_app import JobsCelery, create_celery
 from jobs.errors import JobFailed
-from jobs.model.events import Event
+from jobs.model.event import Event
 from jobs.model.keys import KEYS
 from jobs.model.status import Status
 

@@ -16,7 +16,7 @@ from support.service import Service
 from support.streams import Streams
 
 from app.asyncapi import document as written
-from jobs.model.events import NAMES, OF_JOBS, type_of
+from jobs.model.event import NAMES, OF_JOBS, type_of
 
 OFFICIAL = Draft7Validator(official_schema())
 PLACES = ("fanout", "stream", "ownerStream", "events", "batchEvents", "jobEvents")

@@ -12,9 +12,9 @@ from support.events import Producer, Told, check_order, pending
 from support.eventually import eventually
 from support.processes import Process
 
+from jobs.connections.client import connect
 from jobs.events.group import Group
 from jobs.model.keys import KEYS
-from jobs.redis.client import connect
 from launch.redis_server import RedisServer
 
 LEASE = "0.5"

@@ -16,7 +16,7 @@ from support.service import Service
 from support.stored import job_ids
 from support.streams import Streams
 
-from jobs.model.events import Event
+from jobs.model.event import Event
 from jobs.model.keys import KEYS
 
 

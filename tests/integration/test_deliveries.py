@@ -10,12 +10,12 @@ from redis import Redis
 from support.eventually import eventually
 
 from jobs.addresses import Allowed
+from jobs.connections.client import connect
 from jobs.model.callback import Callback
-from jobs.model.events import NAMES, Event
+from jobs.model.event import NAMES, Event
 from jobs.model.keys import KEYS
 from jobs.model.status import Status
 from jobs.model.submission import Submission
-from jobs.redis.client import connect
 from jobs.settings import Settings
 from jobs.store.job_store import JobStore
 from jobs.webhooks.deliveries import CALLBACK, MOST_WAITING, Deliveries, Delivery

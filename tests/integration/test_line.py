@@ -17,8 +17,8 @@ from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 from support.eventually import eventually
 from support.processes import ROOT, clean_environ
 
-from jobs.redis.client import MOST_CONNECTIONS, connect
-from jobs.redis.line import AT_HAND, MOST_AT_ONCE, MOST_BYTES_AT_ONCE, Line, SharedLine
+from jobs.connections.client import MOST_CONNECTIONS, connect
+from jobs.connections.line import AT_HAND, MOST_AT_ONCE, MOST_BYTES_AT_ONCE, Line, SharedLine
 from launch.redis_server import RedisServer
 
 Kind = type[Line] | type[SharedLine]
@@ -28,8 +28,8 @@ from gevent import monkey
 monkey.patch_all()
 import sys
 import gevent
-from jobs.redis.line import SharedLine
-from jobs.redis.client import connect
+from jobs.connections.line import SharedLine
+from jobs.connections.client import connect
 client = connect(sys.argv[1])
 line = SharedLine(client.connection_pool)
 asks = gevent.spawn(line.ask, "BLPOP", "held", 0)

@@ -15,10 +15,10 @@ from support.events import Producer
 from support.eventually import eventually
 from support.listening import listening
 
+from jobs.connections.client import connect
 from jobs.events.gap import Gap
-from jobs.model.events import NAMES, Event
+from jobs.model.event import NAMES, Event
 from jobs.model.keys import KEYS
-from jobs.redis.client import connect
 from launch.redis_server import RedisServer
 from subscribers import Subscriber
 from subscribers.live import Live

@@ -12,7 +12,7 @@ from redis import Redis
 from requests import Response
 from support.service import Service
 
-from jobs.model.events import NAMES, type_of
+from jobs.model.event import NAMES, type_of
 from jobs.model.keys import KEYS
 
 

@@ -13,10 +13,10 @@ from redis import Redis
 from support.eventually import eventually
 
 from jobs.celery_app import JobsCelery
+from jobs.connections.client import connect
 from jobs.messages.queue import Queue
 from jobs.model.priority import queue_key
 from jobs.model.submission import Submission
-from jobs.redis.client import connect
 from launch.redis_server import RedisServer
 
 

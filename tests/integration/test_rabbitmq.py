@@ -21,13 +21,13 @@ from support.rabbitmq import SERVER, RabbitMQ
 from support.service import Service
 
 from jobs.celery_app import UNCONFIRMED, create_celery
+from jobs.connections.client import has_input
 from jobs.errors import NotPublished
 from jobs.letters.dead_letters import OF_ANOTHER_BROKER, DeadLetter, DeadLetters
 from jobs.messages.publisher import Publisher
 from jobs.messages.queue import Queue
 from jobs.model.keys import KEYS
 from jobs.model.submission import Submission
-from jobs.redis.client import has_come
 from jobs.store.recovery import MOST_AT_ONCE
 from launch.redis_server import RedisServer, free_port
 
@@ -363,7 +363,7 @@ def test_a_connection_that_the_broker_has_closed_costs_no_submit_anything(site: 
         queue.publish(submission("default"))
         with app.connection_or_acquire() as connection:
             rabbitmq.control("close_all_connections", "a test")
-            eventually(lambda: has_come(connection.connection.sock))
+            eventually(lambda: has_input(connection.connection.sock))
         queue.publish(submission("default"))
 
 

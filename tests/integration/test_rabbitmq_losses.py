@@ -15,7 +15,9 @@ from support.rabbitmq import SERVER, RabbitMQ
 from support.service import Service
 
 from jobs.celery_app import create_celery
+from jobs.messages.queue import Queue
 from jobs.model.keys import KEYS
+from jobs.store.recovery import Recovery
 from launch.redis_server import RedisServer, free_port
 
 pytestmark = pytest.mark.skipif(not SERVER.exists(), reason="Debian's rabbitmq-server is not installed")
@@ -95,6 +97,18 @@ def test_a_message_for_a_queue_that_was_deleted_is_not_with_the_broker(
     site.start_worker()
     for job_id in jobs:
         assert site.finished(job_id, within=20)["status"] == "Completed"
+
+
+def test_a_plain_task_gets_no_other_message(site: Service, redis: Redis) -> None:
+    """Redis came back without its claim, say: only who sent it has its arguments."""
+    site.start_worker()
+    with create_celery(site.settings) as app:
+        sent = app.send_task("sample.plain", (1, 2))
+        assert sent.get(timeout=30) == 3
+        redis.hset(KEYS.record(sent.id), "status", "New")
+        Recovery(app.backend.store, Queue(app)).message_used_up(sent.id)
+    assert redis.zscore(KEYS.scheduled, sent.id) is None
+    redis.hset(KEYS.record(sent.id), "status", "Completed")
 
 
 def test_a_job_that_redis_says_is_early_runs_when_it_is_time(site: Service, redis: Redis) -> None:

@@ -22,7 +22,7 @@ from support.service import Service
 from support.stored import job_ids
 from support.timing import assert_takes
 
-from jobs.model.events import Event
+from jobs.model.event import Event
 from jobs.model.keys import KEYS
 from jobs.model.status import Status
 from launch.redis_server import RedisServer

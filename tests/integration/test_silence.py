@@ -14,7 +14,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from support.eventually import eventually
 from support.service import Service
 
-from jobs.redis.client import ANSWER_WITHIN, connect
+from jobs.connections.client import ANSWER_WITHIN, connect
 from jobs.settings import Settings
 from launch.redis_server import RedisServer, free_port
 from workers.celery_app import create_worker_app

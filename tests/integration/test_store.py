@@ -12,7 +12,7 @@ import pytest
 from jobs.celery_app import JobsCelery, create_celery
 from jobs.errors import InvalidTransition, JobCancelled, JobNotFound, StaleAttempt, StoreRefused
 from jobs.model.callback import Callback
-from jobs.model.events import Event
+from jobs.model.event import Event
 from jobs.model.keys import KEYS
 from jobs.model.status import RERUN_FROM, TRANSITIONS, Status
 from jobs.model.submission import Submission

@@ -14,7 +14,7 @@ from support.listening import listening
 from support.processes import Process
 from support.service import Service
 
-from jobs.model.events import Event
+from jobs.model.event import Event
 from jobs.model.keys import KEYS
 from subscribers import Subscriber
 

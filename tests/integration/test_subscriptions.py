@@ -17,11 +17,11 @@ from support.events import Producer, pending
 from support.eventually import eventually
 from support.service import Service
 
+from jobs.connections.client import connect
 from jobs.errors import LeaseLost
 from jobs.events.group import Group
 from jobs.events.subscriptions import entry_at
 from jobs.model.keys import KEYS
-from jobs.redis.client import connect
 from jobs.store.recovery import Recovery
 from launch.redis_server import RedisServer
 from subscribers import Event, Subscriber

@@ -16,7 +16,7 @@ from support.processes import Process
 from support.service import Service
 
 from jobs.celery_app import JobsCelery, create_celery
-from jobs.redis.client import connect
+from jobs.connections.client import connect
 from jobs.settings import Settings
 from launch.redis_server import RedisServer, free_port
 

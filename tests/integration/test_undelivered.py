@@ -8,11 +8,11 @@ import pytest
 from redis import Redis
 from support.commands import called, in_a_process
 
+from jobs.connections.client import connect
 from jobs.model.callback import Callback
-from jobs.model.events import Event
+from jobs.model.event import Event
 from jobs.model.keys import KEYS
 from jobs.model.submission import Submission
-from jobs.redis.client import connect
 from jobs.settings import Settings
 from jobs.store.job_store import JobStore
 from jobs.webhooks.deliveries import CALLBACK, Deliveries, Delivery

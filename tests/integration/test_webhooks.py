@@ -22,7 +22,7 @@ from support.receiver import KEY, SECRET, Receiver, Says
 from support.service import Service
 
 from jobs.model.callback import USUAL_EVENTS
-from jobs.model.events import OF_JOBS
+from jobs.model.event import OF_JOBS
 from jobs.model.keys import KEYS
 from launch.redis_server import RedisServer
 

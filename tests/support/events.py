@@ -7,9 +7,9 @@ from uuid import uuid4
 
 from redis import Redis
 
+from jobs.connections.client import connect
 from jobs.model.keys import KEYS
 from jobs.model.submission import Submission
-from jobs.redis.client import connect
 from jobs.settings import Settings
 from jobs.store.job_store import JobStore
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from jobs.connections.client import connect
 from jobs.model.submission import Submission
-from jobs.redis.client import connect
 from jobs.settings import Settings
 from jobs.store.job_store import JobStore
 

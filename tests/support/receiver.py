@@ -12,7 +12,7 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
-from jobs.model.events import Event
+from jobs.model.event import Event
 
 KEY = b"the secret of the tests!"
 SECRET = "whsec_" + b64encode(KEY).decode()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import SettingsError
-from jobs.model.events import Event
+from jobs.model.event import Event
 from subscribers.audit_file import BLOCK, AuditFile
 
 

@@ -3,8 +3,8 @@
 import pytest
 from redis import exceptions
 
+from jobs.connections.availability import available
 from jobs.errors import StoreRefused, StoreUnavailable
-from jobs.redis.availability import available
 
 
 @pytest.mark.parametrize(

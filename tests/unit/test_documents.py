@@ -7,7 +7,7 @@ import pytest
 from app.cursor import from_cursor, next_link, to_cursor
 from app.documents import etag, job_document
 from app.schemas import JobSchema
-from jobs.model.events import Event
+from jobs.model.event import Event
 from jobs.model.record import Record, rfc3339
 from jobs.model.status import Status
 from jobs.store.listing import Position

@@ -12,7 +12,7 @@ from faults.invariants import INVARIANTS, check, finished_twice, lost
 from faults.kills import Kill, recovery_times
 from faults.outcome import Outcome
 
-from jobs.model.events import Event
+from jobs.model.event import Event
 
 JOB = "6f1c0000-0000-4000-8000-000000000001"
 OTHER = "6f1c0000-0000-4000-8000-000000000002"

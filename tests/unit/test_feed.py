@@ -15,7 +15,7 @@ from jobs.errors import StoreUnavailable
 from jobs.events.entries import Raw
 from jobs.events.feed import Feed
 from jobs.events.listener import Interest, Listener
-from jobs.model.events import Event
+from jobs.model.event import Event
 from jobs.store.reader import JobReader
 
 SILENT_FOR = 0.5

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.events.entries import Entry
 from jobs.events.listener import MOST_BEHIND, MOST_TEXT_BEHIND, TAKEN_AT_ONCE, Interest, Listener, shelves
-from jobs.model.events import Event
+from jobs.model.event import Event
 
 
 def event(job_id: str = "j", owner: str = "o", job_type: str = "t") -> Event:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from jobs.celery_app import create_celery
+from jobs.connections.client import connect
 from jobs.errors import SettingsError
-from jobs.redis.client import connect
 from jobs.settings import Settings
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.model.events import Event
+from jobs.model.event import Event
 from subscribers import without_repeats
 
 

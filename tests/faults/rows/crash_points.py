@@ -13,7 +13,8 @@ from faults.outcome import Bench, Outcome, Row
 from faults.site import Site
 
 RATE = 150.0
-AT_MOST = 150.0
+AT_MOST = 240.0
+"""Seconds: a bound, not an aim. On a busy machine web processes take longer to be there again."""
 STEPS = {"submit": (50, 6), "claim": (50, 6), "finish": (50, 6), "fetch": (15, 2), "ack": (30, 4)}
 """Deaths at each step, in the full and in the short form; a main process takes seconds to be replaced."""
 DIES_IN_RUN = 40

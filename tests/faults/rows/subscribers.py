@@ -22,7 +22,7 @@ from faults.outcome import Bench, Outcome, Row
 from faults.site import Site
 from faults.table import recovery
 from jobs.events.group import subscription_name
-from jobs.model.events import Event
+from jobs.model.event import Event
 from jobs.model.keys import KEYS
 
 BODY: Body = {"type": "faults.work", "parameters": {"seconds": 0.0}}

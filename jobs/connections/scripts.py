@@ -39,7 +39,7 @@ class Scripts:
     """Every script by name, on one client; the server learns each at its first use."""
 
     def __init__(self, client: Any, ask: Callable[..., Any] | None = None) -> None:
-        """``ask`` is a shorter way to the same server: :meth:`jobs.redis.line.Line.ask`, for those that live long."""
+        """``ask`` is a shorter way to the same server, for those that live long: that of a ``Line``."""
         prelude = _text("prelude")
         self._client, self._ask = client, ask or client.execute_command
         self._texts = {name: _flags(name) + prelude + _shared(name) + _text(name) for name in NAMES}
@@ -58,8 +58,8 @@ class Scripts:
     def insist(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """The same, called up to three times within a second while connections break.
 
-        Each call is sent up to twice by :mod:`jobs.redis.line`, so the script may come six times. When a connection
-        breaks nobody knows whether it has run: it must do nothing a second time.
+        Each call is sent up to twice by a :class:`jobs.connections.line.Line`, so the script may come six times. When a
+        connection breaks nobody knows whether it has run: it must do nothing a second time.
         """
         until = time.monotonic() + INSISTS_FOR
         for _ in range(MOST_TIMES - 1):

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 from redis.retry import Retry
 
-from jobs.redis.client import tried_twice
+from jobs.connections.client import tried_twice
 
 AT_HAND = 16
 """Connections that a :class:`Line` keeps to itself."""
@@ -32,7 +32,7 @@ class Line:
     """A few connections of a pool, kept at hand: for those who ask one after the other."""
 
     def __init__(self, pool: Any, *, again: bool = True) -> None:
-        """``again`` is that of :func:`jobs.redis.client.connect`."""
+        """``again`` is that of :func:`jobs.connections.client.connect`."""
         self._pool, self._pid = pool, os.getpid()
         self._tried_twice = tried_twice(again)
         self._at_hand: deque[Any] = deque()

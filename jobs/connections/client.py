@@ -9,7 +9,7 @@ from redis.client import PubSub
 from redis.exceptions import ConnectionError, TimeoutError
 from redis.retry import Retry
 
-from jobs.redis.connection import WaryConnection, WarySSLConnection
+from jobs.connections.connection import WaryConnection, WarySSLConnection
 
 MOST_CONNECTIONS = 64
 CONNECTION_WITHIN = 5.0
@@ -29,10 +29,10 @@ class PeekingConnection(WaryConnection):
         if timeout != 0:
             return bool(super().can_read(timeout=timeout))
         connected: socket.socket = self._sock  # type: ignore[assignment]  # a connection that is handed out has one
-        return has_come(connected)
+        return has_input(connected)
 
 
-def has_come(connected: socket.socket) -> bool:
+def has_input(connected: socket.socket) -> bool:
     """Whether something is to be read, be it the end of the connection, or that it was reset."""
     plain = _socket.socket(fileno=connected.fileno())
     plain.setblocking(False)  # as the connection is, which has a timeout; Celery sets a default one when it ends
