@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import random
 import shutil
 import signal
 import socket
@@ -21,6 +22,9 @@ from redis.retry import Retry
 from launch.child import child_options
 
 USUAL_PORT = 6379
+PORTS = range(15_000, 32_000)
+"""Below those that systems give to connections that go out: such a one could have the port before its server has it."""
+MOST_PORTS_TRIED = 100
 READY_WITHIN = 20.0
 STOPPED_WITHIN = 10.0
 
@@ -227,14 +231,14 @@ def _allocator() -> str | None:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """A port on the loopback: ``preferred`` if nobody listens there, else one that the system gives."""
-    for port in (preferred, 0):
-        if port is not None:
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-                return int(probe.getsockname()[1])
+    """A port on the loopback: ``preferred`` if nobody listens there, else one of ``PORTS``."""
+    wanted = [] if preferred is None else [preferred]
+    for port in (*wanted, *random.sample(PORTS, MOST_PORTS_TRIED)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
     raise ServerError("no free port on the loopback")
