@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from support.rabbitmq import SERVER, RabbitMQ
 from support.service import Service
 from support.streams import Streams
 from xdist.scheduler import LoadScopeScheduling
@@ -63,6 +64,19 @@ def own_server(tmp_path: Path) -> Iterator[RedisServer]:
     """The embedded one, for a single test: it may be killed, hang, or be counted on."""
     with RedisServer(tmp_path / "redis") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """One for the tests of a module, where Debian's rabbitmq-server is installed."""
+    if not SERVER.exists():
+        pytest.skip("Debian's rabbitmq-server is not installed")
+    server = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")

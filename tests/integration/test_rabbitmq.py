@@ -17,7 +17,7 @@ from faults.proxy import Proxy
 from redis import Redis
 from support.eventually import eventually
 from support.messages import BROKEN, NOT_TO_BE_RUN, message, of_job
-from support.rabbitmq import SERVER, RabbitMQ
+from support.rabbitmq import RabbitMQ
 from support.service import Service
 
 from jobs.celery_app import UNCONFIRMED, create_celery
@@ -31,22 +31,10 @@ from jobs.model.submission import Submission
 from jobs.store.recovery import MOST_AT_ONCE
 from launch.redis_server import RedisServer, free_port
 
-pytestmark = pytest.mark.skipif(not SERVER.exists(), reason="Debian's rabbitmq-server is not installed")
-
 LEASE = 2.0
 NONE, ENOUGH = "0.0001", "0.4"
 """Shares of the machine's memory that RabbitMQ may take."""
 WAITS = "a message waits with its broker to be set aside"
-
-
-@pytest.fixture(scope="module")
-def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
-    server = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="module")

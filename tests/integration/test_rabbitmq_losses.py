@@ -11,7 +11,7 @@ from faults.proxy import Proxy
 from redis import Redis
 from support.append_only_file import cut, end_of, marked
 from support.eventually import eventually
-from support.rabbitmq import SERVER, RabbitMQ
+from support.rabbitmq import RabbitMQ
 from support.service import Service
 
 from jobs.celery_app import create_celery
@@ -20,19 +20,7 @@ from jobs.model.keys import KEYS
 from jobs.store.recovery import Recovery
 from launch.redis_server import RedisServer, free_port
 
-pytestmark = pytest.mark.skipif(not SERVER.exists(), reason="Debian's rabbitmq-server is not installed")
-
 LEASE = 2.0
-
-
-@pytest.fixture(scope="module")
-def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
-    server = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="module")
